@@ -1,0 +1,152 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/base/ids.h"
+#include "core/persistence/record.h"
+
+namespace sop::persistence {
+
+// Applies deltas, oldest first, to an image (absent: the node does not exist yet). Pure and total:
+// damaged input gives a damaged image. Implemented by core/btree, handed to a storage at opening.
+using ApplyFunction = std::string (*)(std::optional<std::string_view> image,
+                                      std::span<const std::string_view> deltas);
+
+// A consistent, immutable view of everything as of one commit group. Holding one keeps what it sees
+// from being reclaimed. Thread-safe.
+class StorageSnapshot {
+ public:
+  virtual ~StorageSnapshot() = default;
+
+  // The last sequence of the newest group that this snapshot sees.
+  virtual Sequence sequence() const = 0;
+
+  // The node's image with all deltas applied, or nothing if the node does not exist. Damage inside
+  // an image is not detected here (the image's own checksum is the tree's business); DATA_LOSS is a
+  // block that the storage itself could not read.
+  virtual absl::StatusOr<std::optional<std::string>> ReadNode(TreeId tree, NodeId node) const = 0;
+
+  virtual absl::StatusOr<std::optional<std::string>> ReadRow(Space space,
+                                                             std::string_view key) const = 0;
+
+  // Calls `visit(key, value)` for the rows in [begin, end) in key order until it returns false. An
+  // empty `end` means no upper bound.
+  virtual absl::Status ScanRows(
+      Space space, std::string_view begin, std::string_view end,
+      absl::FunctionRef<bool(std::string_view, std::string_view)> visit) const = 0;
+
+  // The whole of a value kept outside nodes, or nothing if there is none.
+  virtual absl::StatusOr<std::optional<std::string>> ReadValue(TreeId tree,
+                                                               Serial value_id) const = 0;
+};
+
+// Reads of nodes, rows and values. Thread-safe.
+class NodeStore {
+ public:
+  virtual ~NodeStore() = default;
+
+  // A view of the newest committed group. The committer calls this after Append(N) returned and
+  // before Append(N + 1).
+  virtual absl::StatusOr<std::shared_ptr<const StorageSnapshot>> TakeSnapshot() = 0;
+
+  // Bytes that may still be written before the disk's reserve is touched.
+  virtual absl::StatusOr<uint64_t> FreeBytes() = 0;
+
+  // Approximate bytes on disk of one tree.
+  virtual absl::StatusOr<uint64_t> ApproximateSize(TreeId tree) = 0;
+};
+
+// Where a sealed value is and how to verify it.
+struct ValueReference {
+  Serial value_id;
+  uint64_t size = 0;
+  uint64_t checksum = 0;  // base::Checksum64 of all bytes
+
+  friend bool operator==(const ValueReference&, const ValueReference&) = default;
+};
+
+// A value being written before any commit refers to it. Stage, Append..., Seal; then a commit whose
+// record names it in `CommitRecord::sealed_values` makes it permanent. Dropped unsealed, discarded
+// or never referenced, it is collected. Confined to one thread.
+class StagedValue {
+ public:
+  virtual ~StagedValue() = default;
+  virtual absl::Status Append(std::string_view bytes) = 0;
+  // On OK the bytes are on stable storage and survive a crash until a commit refers to them or
+  // `Discard` / the next start collects them.
+  virtual absl::StatusOr<ValueReference> Seal() = 0;
+};
+
+// Values too large for a commit's own batch. Thread-safe.
+class BlobStore {
+ public:
+  virtual ~BlobStore() = default;
+  // Begins a value under a fresh id. kUnimplemented where the storage has no staging yet.
+  virtual absl::StatusOr<std::unique_ptr<StagedValue>> Stage(TreeId tree, Serial value_id) = 0;
+  // Gives up a sealed value that no commit will refer to.
+  virtual absl::Status Discard(TreeId tree, Serial value_id) = 0;
+  // Bytes [offset, offset + size) of a sealed value, cut at its end.
+  virtual absl::StatusOr<std::string> Read(const StorageSnapshot& snapshot, TreeId tree,
+                                           const ValueReference& value, uint64_t offset,
+                                           uint64_t size) = 0;
+};
+
+enum class Durability {
+  kSynced,   // on OK the record is on stable storage
+  kRelaxed,  // on OK the record survives the process, perhaps not the machine
+};
+
+struct Committed {
+  Sequence tail;
+};
+
+// Somebody else appended first; `records` are theirs, oldest first, from the expected tail on.
+struct TailMoved {
+  std::vector<CommitRecord> records;
+};
+
+using AppendResult = std::variant<Committed, TailMoved>;
+
+// The one order of commits of a database. Thread-compatible: one committer at a time calls Append.
+class CommitLog {
+ public:
+  virtual ~CommitLog() = default;
+
+  // The last sequence of the newest record; 0 for an empty database.
+  virtual Sequence Tail() const = 0;
+
+  // REQUIRES: record.first == expected_tail + 1.
+  // Writes `record` atomically if the tail still is `expected_tail`; after Committed, snapshots
+  // taken later see it.
+  // RESOURCE_EXHAUSTED (kDiskFull): refused, nothing was written, later records may succeed.
+  // UNAVAILABLE: an fsync or write failed; whether the record survives is unknown and every later
+  // Append fails the same way until the database is opened again.
+  virtual absl::StatusOr<AppendResult> Append(Sequence expected_tail, const CommitRecord& record,
+                                              Durability durability) = 0;
+
+  // Whether records must carry their logical writes (another committer may have to validate
+  // against them).
+  virtual bool WantsWrites() const = 0;
+};
+
+// Everything one database needs from below. Implementations own all three. Thread-safe.
+class Storage {
+ public:
+  virtual ~Storage() = default;
+  virtual NodeStore& nodes() = 0;
+  virtual BlobStore& blobs() = 0;
+  virtual CommitLog& log() = 0;
+  // The database's identity, written when it was created.
+  virtual Uuid database_id() const = 0;
+};
+
+}  // namespace sop::persistence
