@@ -1,0 +1,115 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/base/ids.h"
+#include "core/btree/value_format.h"
+
+namespace sop::btree {
+
+// Which columns a page has; keys are always there. Bits are a wire format (docs/formats/page.md).
+struct PageColumns {
+  static constexpr uint8_t kRideOn = 0x01;
+  static constexpr uint8_t kVersions = 0x02;
+  static constexpr uint8_t kItemIds = 0x04;
+  // Values with their flags and format tags.
+  static constexpr uint8_t kValues = 0x08;
+  static constexpr uint8_t kAll = 0x0f;
+};
+
+// Bits of the flags byte of an item that has a value column.
+struct PackedItemFlags {
+  // The value is not in the page because of its size: to be read by Get or ReadValue.
+  static constexpr uint8_t kValueLeftOut = 0x01;
+  static constexpr uint8_t kAll = 0x01;
+};
+
+// One item of a page. Borrows its bytes. What the page has no column for is empty or 0.
+struct PackedItem {
+  // The key is `key_prefix` followed by `key`: nodes keep a common prefix once.
+  std::string_view key_prefix;
+  std::string_view key;
+  std::string_view ride_on;
+  std::string_view value;
+  uint64_t version = 0;
+  Uuid item_id;
+  uint8_t flags = 0;
+  ValueFormat format = ValueFormat::kBytes;
+};
+
+struct PageBounds {
+  // Items; 1 or more.
+  size_t max_items = 65'536;
+  // Bytes of the finished page. The first item is taken whatever its size.
+  size_t max_size_bytes = 1 << 20;
+};
+
+// Collects items into one packed page: append until it refuses, then Finish. Confined to its owner.
+class PackedPageBuilder {
+ public:
+  // `columns` is a set of PageColumns bits.
+  PackedPageBuilder(uint8_t columns, PageBounds bounds);
+
+  // Copies the item. False, and nothing is done, if the page is full with it.
+  bool Append(const PackedItem& item);
+
+  size_t count() const { return key_ends_.size(); }
+  // Bytes of the page if it were finished now.
+  size_t size_bytes() const;
+  // The finished page; the builder is empty again.
+  std::string Finish();
+
+ private:
+  bool Has(uint8_t column) const { return (columns_ & column) != 0; }
+
+  const uint8_t columns_;
+  const PageBounds bounds_;
+  const size_t fixed_item_size_;
+  std::vector<uint64_t> versions_;
+  std::string item_ids_;
+  std::vector<uint32_t> key_ends_;
+  std::vector<uint32_t> ride_on_ends_;
+  std::vector<uint32_t> value_ends_;
+  std::string flags_;
+  std::string formats_;
+  std::string keys_;
+  std::string ride_ons_;
+  std::string values_;
+};
+
+// A packed page that was found to be well formed, read in place. Borrows the bytes it was parsed
+// from. Thread-compatible.
+class PackedPage {
+ public:
+  // Total: any bytes give a page whose every item lies inside them, or INVALID_ARGUMENT. Keys are
+  // not checked against a schema, nor for order.
+  static absl::StatusOr<PackedPage> Parse(std::string_view bytes);
+
+  size_t count() const { return count_; }
+  uint8_t columns() const { return columns_; }
+  // REQUIRES: i < count().
+  PackedItem item(size_t i) const;
+
+ private:
+  std::string_view Slice(const char* ends, std::string_view bytes, size_t i) const;
+
+  size_t count_ = 0;
+  uint8_t columns_ = 0;
+  const char* versions_ = nullptr;
+  const char* item_ids_ = nullptr;
+  const char* key_ends_ = nullptr;
+  const char* ride_on_ends_ = nullptr;
+  const char* value_ends_ = nullptr;
+  const char* flags_ = nullptr;
+  const char* formats_ = nullptr;
+  std::string_view keys_;
+  std::string_view ride_ons_;
+  std::string_view values_;
+};
+
+}  // namespace sop::btree
