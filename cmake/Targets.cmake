@@ -1,6 +1,7 @@
 # sop_library(NAME SOURCES ... PUBLIC ... PRIVATE ...)   one per folder
 # sop_test(NAME SOURCES ... LIBS ...)                    one test binary per folder, run by ctest
 # sop_executable(NAME SOURCES ... LIBS ...)
+# sop_pch(NAME <header>...)                              precompiles system headers for one target
 function(sop_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
@@ -26,4 +27,12 @@ function(sop_test name)
   sop_executable(${name} SOURCES ${ARG_SOURCES} LIBS ${ARG_LIBS} GTest::gmock GTest::gtest GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS ${ARG_LABEL})
+endfunction()
+
+# For targets of many sources that all include the same heavy headers (generated protobuf and gRPC
+# code). The timestamp is left out so that ccache can share what was compiled against the header.
+function(sop_pch name)
+  list(TRANSFORM ARGN REPLACE "(.+)" "<\\1>" OUTPUT_VARIABLE headers)
+  target_precompile_headers(${name} PRIVATE ${headers})
+  target_compile_options(${name} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
 endfunction()
