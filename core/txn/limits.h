@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace sop::txn {
+
+// What a transaction, and the committer of one database, may use. One value per database, fixed
+// when it is opened; the defaults are what users get and what `docs/operations.md` states.
+struct Limits {
+  // A transaction that no request has used for this long is ended (TRANSACTION_EXPIRED).
+  absl::Duration idle_limit = absl::Seconds(60);
+  absl::Duration max_idle_limit = absl::Hours(1);
+
+  // A transaction is ended this long after Begin, used or not (TRANSACTION_EXPIRED).
+  absl::Duration maximum_duration = absl::Minutes(15);
+  absl::Duration max_maximum_duration = absl::Hours(1);
+
+  // Distinct keys written, and bytes of their keys and new items, in one transaction. Beyond either
+  // a write is refused with LIMIT_EXCEEDED and the transaction stays usable.
+  uint64_t transaction_writes = 1'000'000;
+  uint64_t transaction_bytes = uint64_t{128} << 20;
+
+  // Memory for a transaction's own writes; beyond it they go to temporary files.
+  size_t overlay_memory_bytes = size_t{16} << 20;
+
+  // Memory for what a transaction has read; beyond it points coarsen to leaf ranges.
+  size_t read_set_bytes = size_t{16} << 20;
+
+  // Memory for the recently committed keys of one database.
+  size_t conflict_window_bytes = size_t{64} << 20;
+
+  // Outcomes are kept this long or until they take this much, whichever ends first.
+  absl::Duration outcome_retention = absl::Hours(24);
+  uint64_t outcome_bytes = uint64_t{1} << 30;
+};
+
+}  // namespace sop::txn
