@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/btree/key.h"
+#include "core/btree/limits.h"
 #include "core/btree/scalar.h"
 
 namespace sop::btree {
@@ -52,8 +54,8 @@ enum class PrefixMatch {
 
 enum class Inclusion { kInclusive, kExclusive };
 
-// One end of a range: a key, or the leading indexed fields of one. In a record given as a bound,
-// fields that ride on are not looked at.
+// One end of a range: a key, or the leading indexed fields of one. Fields of a record that ride on
+// take no part in a bound.
 struct KeyBound {
   Key key;
   Inclusion inclusion = Inclusion::kInclusive;
@@ -126,15 +128,23 @@ class KeySchema {
   friend bool operator==(const KeySchema&, const KeySchema&) = default;
 
  private:
+  // The given values by field number; null where none is given.
+  using FieldValues = std::array<const Scalar*, kMaxKeyFields>;
+
   KeySchema() = default;
 
   static absl::StatusOr<KeySchema> Make(KeyForm form, std::vector<SchemaField> fields);
-  absl::Status EncodeRecord(const Record& record, EncodedKey* out) const;
-  absl::Status AppendRideOn(const std::vector<const Scalar*>& by_number, std::string* out) const;
-  absl::Status TakeKey(std::string_view key, std::vector<EncodedField>* by_position) const;
+  absl::Status CheckFields() const;
+  absl::Status CheckForm(KeyForm given) const;
+  absl::Status CheckType(const SchemaField& field, ScalarType given) const;
+  absl::Status ByNumber(const Record& record, FieldValues* values) const;
+  absl::Status EncodeIndexed(const FieldValues& values, int positions, std::string* out) const;
+  absl::Status EncodeRideOn(const FieldValues& values, std::string* out) const;
+  absl::StatusOr<std::string> EncodeLeadingFields(const Key& leading, int* positions) const;
+  // Cuts off the indexed fields, all or as many as there are, and fits them to the schema.
+  absl::Status TakeIndexed(std::string_view key, std::vector<EncodedField>* by_position) const;
+  // Leaves the fields that are not there empty.
   absl::Status TakeRideOn(std::string_view ride_on, std::vector<EncodedField>* by_number) const;
-  absl::StatusOr<std::vector<const Scalar*>> ByNumber(const Record& record) const;
-  absl::StatusOr<std::string> EncodeLeadingRecord(const Record& leading, PrefixMatch match) const;
 
   KeyForm form_ = KeyForm::kScalar;
   // By field number.
