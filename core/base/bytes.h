@@ -56,7 +56,7 @@ void AppendLengthPrefixed(std::string* out, std::string_view bytes);
 
 // Reads a buffer from front to back. Every getter returns false, and leaves the reader failed, when
 // the bytes run out or are malformed; a failed reader keeps failing, so one check at the end will
-// do.
+// do. Thread-compatible.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : rest_(bytes) {}

@@ -29,7 +29,7 @@ class ReadFile {
   virtual absl::StatusOr<uint64_t> Size() const = 0;
 };
 
-// Held while it lives; the kernel frees it when the process dies.
+// Held while it lives; the kernel frees it when the process dies. Thread-compatible.
 class FileLock {
  public:
   virtual ~FileLock() = default;

@@ -42,7 +42,7 @@ class SOP_CAPABILITY("mutex") Mutex {
   std::mutex mu_;
 };
 
-// Holds a Mutex for a scope.
+// Holds a Mutex for a scope. Confined to the thread that made it.
 class SOP_SCOPED_CAPABILITY MutexLock {
  public:
   explicit MutexLock(Mutex& mu) SOP_ACQUIRE(mu) : mu_(mu) { mu_.Lock(); }
@@ -66,6 +66,7 @@ class SOP_CAPABILITY("mutex") SharedMutex {
   std::shared_mutex mu_;
 };
 
+// Holds a SharedMutex for writing for a scope. Confined to the thread that made it.
 class SOP_SCOPED_CAPABILITY WriterLock {
  public:
   explicit WriterLock(SharedMutex& mu) SOP_ACQUIRE(mu) : mu_(mu) { mu_.Lock(); }
@@ -77,6 +78,7 @@ class SOP_SCOPED_CAPABILITY WriterLock {
   SharedMutex& mu_;
 };
 
+// Holds a SharedMutex for reading for a scope. Confined to the thread that made it.
 class SOP_SCOPED_CAPABILITY ReaderLock {
  public:
   explicit ReaderLock(SharedMutex& mu) SOP_ACQUIRE_SHARED(mu) : mu_(mu) { mu_.LockShared(); }
@@ -88,7 +90,7 @@ class SOP_SCOPED_CAPABILITY ReaderLock {
   SharedMutex& mu_;
 };
 
-// Condition variable for Mutex. Always wait in a loop that tests the condition.
+// Condition variable for Mutex. Always wait in a loop that tests the condition. Thread-safe.
 class CondVar {
  public:
   void Wait(Mutex& mu) SOP_REQUIRES(mu) {
