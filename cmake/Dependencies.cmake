@@ -25,3 +25,5 @@ add_library(sop_allocator INTERFACE)
 if(NOT SOP_SANITIZE)
   target_link_libraries(sop_allocator INTERFACE ${JEMALLOC_LIBRARY})
 endif()
+
+find_library(HTTPLIB_LIBRARY cpp-httplib REQUIRED)

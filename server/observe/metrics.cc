@@ -1,0 +1,118 @@
+#include "server/observe/metrics.h"
+
+#include "core/base/check.h"
+#include "prometheus/text_serializer.h"
+
+namespace sop::observe {
+namespace {
+
+const prometheus::Histogram::BucketBoundaries& SecondsBuckets() {
+  static const auto& buckets = *new prometheus::Histogram::BucketBoundaries{
+      0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+      0.05,    0.1,    0.25,    0.5,    1,     2.5,    5,     10,   60};
+  return buckets;
+}
+
+prometheus::Family<prometheus::Counter>& CounterFamily(prometheus::Registry& registry,
+                                                       const std::string& name,
+                                                       const std::string& help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+}
+
+prometheus::Family<prometheus::Gauge>& GaugeFamily(prometheus::Registry& registry,
+                                                   const std::string& name,
+                                                   const std::string& help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
+}
+
+// Prometheus' names for codes are ours: those of gRPC.
+std::string CodeName(absl::StatusCode code) { return absl::StatusCodeToString(code); }
+
+}  // namespace
+
+void MethodMetrics::Finished(const Call& call) {
+  ForCode(call.code).Increment();
+  seconds_->Observe(absl::ToDoubleSeconds(call.took));
+  request_bytes_->Increment(static_cast<double>(call.request_bytes));
+  response_bytes_->Increment(static_cast<double>(call.response_bytes));
+}
+
+prometheus::Counter& MethodMetrics::ForCode(absl::StatusCode code) {
+  const auto index = static_cast<size_t>(code);
+  SOP_CHECK(index < kCodes);
+  prometheus::Counter* counter = codes_[index].load(std::memory_order_acquire);
+  if (counter == nullptr) {
+    // Add gives the same counter to whoever asks for the same labels.
+    counter = &calls_->Add({{"method", method_}, {"code", CodeName(code)}});
+    codes_[index].store(counter, std::memory_order_release);
+  }
+  return *counter;
+}
+
+Metrics::Metrics() : registry_(std::make_shared<prometheus::Registry>()) {
+  prometheus::Registry& r = *registry_;
+  calls_ = &CounterFamily(r, "sop_requests_total", "Finished calls by method and status code.");
+  seconds_ = &prometheus::BuildHistogram()
+                  .Name("sop_request_seconds")
+                  .Help("Time from arrival to answer.")
+                  .Register(r);
+  request_bytes_ = &CounterFamily(r, "sop_request_bytes_total", "Bytes of request messages.");
+  response_bytes_ = &CounterFamily(r, "sop_response_bytes_total", "Bytes of response messages.");
+  database_operations_ =
+      &CounterFamily(r, "sop_database_operations_total", "Operations, nested ones included.");
+  database_bytes_ =
+      &CounterFamily(r, "sop_database_bytes_total", "Bytes of requests and responses.");
+  database_transactions_ =
+      &GaugeFamily(r, "sop_database_open_transactions", "Transactions that clients hold open.");
+  database_disk_ = &GaugeFamily(r, "sop_database_disk_bytes", "Bytes of the database's files.");
+  requests_in_flight_ = &GaugeFamily(r, "sop_requests_in_flight", "Calls being worked on.").Add({});
+  open_databases_ = &GaugeFamily(r, "sop_open_databases", "Databases held open.").Add({});
+  expired_transactions_ = &CounterFamily(r, "sop_expired_transactions_total",
+                                         "Transactions ended by idle limit or duration.")
+                               .Add({});
+}
+
+MethodMetrics& Metrics::ForMethod(std::string_view method) {
+  base::MutexLock lock(mu_);
+  auto& slot = methods_[std::string(method)];
+  if (slot == nullptr) {
+    slot = std::make_unique<MethodMetrics>();
+    const prometheus::Labels labels = {{"method", std::string(method)}};
+    slot->method_ = std::string(method);
+    slot->calls_ = calls_;
+    slot->seconds_ = &seconds_->Add(labels, SecondsBuckets());
+    slot->request_bytes_ = &request_bytes_->Add(labels);
+    slot->response_bytes_ = &response_bytes_->Add(labels);
+  }
+  return *slot;
+}
+
+DatabaseMetrics Metrics::ForDatabase(std::string_view database) {
+  base::MutexLock lock(mu_);
+  DatabaseMetrics& metrics = databases_[std::string(database)];
+  if (metrics.operations == nullptr) {
+    const prometheus::Labels labels = {{"database", std::string(database)}};
+    metrics.operations = &database_operations_->Add(labels);
+    metrics.bytes = &database_bytes_->Add(labels);
+    metrics.open_transactions = &database_transactions_->Add(labels);
+    metrics.disk_bytes = &database_disk_->Add(labels);
+  }
+  return metrics;
+}
+
+void Metrics::ForgetDatabase(std::string_view database) {
+  base::MutexLock lock(mu_);
+  const auto found = databases_.find(database);
+  if (found == databases_.end()) return;
+  database_operations_->Remove(found->second.operations);
+  database_bytes_->Remove(found->second.bytes);
+  database_transactions_->Remove(found->second.open_transactions);
+  database_disk_->Remove(found->second.disk_bytes);
+  databases_.erase(found);
+}
+
+std::string Metrics::Text() const {
+  return prometheus::TextSerializer().Serialize(registry_->Collect());
+}
+
+}  // namespace sop::observe
