@@ -94,7 +94,8 @@ struct CommitRecord {
   friend bool operator==(const CommitRecord&, const CommitRecord&) = default;
 };
 
-// Appends the encoding of `record`, checksum included.
+// The encoding of `record`, checksum included.
+// REQUIRES: 0 < record.first <= record.last <= kMaxSequence; every write is of that range.
 std::string EncodeRecord(const CommitRecord& record);
 
 // Total: damaged or unknown bytes give DATA_LOSS (kDamaged), never a crash.
