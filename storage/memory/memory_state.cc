@@ -1,0 +1,207 @@
+#include "storage/memory/memory_state.h"
+
+#include <fmt/format.h>
+
+#include "core/base/check.h"
+#include "core/base/error.h"
+
+namespace sop::memory {
+
+using persistence::AppendResult;
+using persistence::CommitRecord;
+using persistence::NodeAction;
+
+namespace {
+
+std::optional<std::string> Copy(const std::shared_ptr<const std::string>& bytes) {
+  return bytes == nullptr ? std::nullopt : std::optional(*bytes);
+}
+
+std::shared_ptr<const std::string> Share(std::optional<std::string> bytes) {
+  if (!bytes.has_value()) return nullptr;
+  return std::make_shared<const std::string>(*std::move(bytes));
+}
+
+}  // namespace
+
+Sequence MemoryState::Tail() const {
+  const base::MutexLock lock(mu_);
+  return tail_;
+}
+
+absl::StatusOr<AppendResult> MemoryState::Append(Sequence expected_tail, const CommitRecord& record,
+                                                 persistence::ApplyFunction apply) {
+  SOP_CHECK(record.first.value == expected_tail.value + 1 && record.first <= record.last);
+  const base::MutexLock lock(mu_);
+  SOP_CHECK(expected_tail <= tail_);
+  if (expected_tail != tail_) return persistence::TailMoved{RecordsFrom(expected_tail)};
+  for (const persistence::SealedValue& value : record.sealed_values) {
+    if (pending_.count({value.tree, value.value_id}) > 0) continue;
+    return Error(Reason::kPreconditionNotMet, fmt::format("value {} of tree {} is not sealed",
+                                                          value.value_id.value, value.tree.value));
+  }
+  ChangeNodes(record, apply);
+  ChangeRows(record);
+  ChangeValues(record);
+  DropTrees(record);
+  records_.push_back(record);
+  tail_ = record.last;
+  return persistence::Committed{tail_};
+}
+
+std::vector<CommitRecord> MemoryState::RecordsFrom(Sequence expected_tail) const {
+  auto record = records_.end();
+  while (record != records_.begin() && std::prev(record)->first > expected_tail) --record;
+  // A tail that is no record's end was never ours to expect.
+  SOP_CHECK(record->first.value == expected_tail.value + 1);
+  return {record, records_.end()};
+}
+
+void MemoryState::ChangeNodes(const CommitRecord& record, persistence::ApplyFunction apply) {
+  for (const persistence::NodeChange& change : record.nodes) {
+    const NodeKey key{change.tree, change.node};
+    std::optional<std::string> image;
+    if (change.action == NodeAction::kPut) {
+      image = change.bytes;
+    } else if (change.action == NodeAction::kMerge) {
+      const auto base = nodes_.Get(key, record.last);
+      const std::string_view delta = change.bytes;
+      image = apply(base == nullptr ? std::nullopt : std::optional<std::string_view>(*base),
+                    std::span(&delta, 1));
+    }
+    nodes_.Set(key, record.last, Share(std::move(image)), readers_);
+  }
+}
+
+void MemoryState::ChangeRows(const CommitRecord& record) {
+  for (const persistence::RowChange& row : record.rows) {
+    rows_.Set({row.space, row.key}, record.last, Share(row.value), readers_);
+  }
+}
+
+void MemoryState::ChangeValues(const CommitRecord& record) {
+  for (const persistence::ValueChange& value : record.values) {
+    values_.Set({value.tree, value.value_id}, record.last, Share(value.value), readers_);
+  }
+  for (const persistence::SealedValue& value : record.sealed_values) {
+    auto pending = pending_.extract({value.tree, value.value_id});
+    if (pending.empty()) continue;  // named twice
+    values_.Set(pending.key(), record.last, std::move(pending.mapped().value), readers_);
+  }
+}
+
+void MemoryState::DropTrees(const CommitRecord& record) {
+  for (const TreeId tree : record.dropped_trees) {
+    // Keys of the last tree have no successor that a key could express; its id is never given out.
+    SOP_CHECK(tree.value != UINT32_MAX);
+    const TreeId next{tree.value + 1};
+    nodes_.RemoveRange({tree, NodeId{0}}, {next, NodeId{0}}, record.last, readers_);
+    values_.RemoveRange({tree, Serial{0}}, {next, Serial{0}}, record.last, readers_);
+  }
+}
+
+Sequence MemoryState::AddReader() {
+  const base::MutexLock lock(mu_);
+  readers_.insert(tail_);
+  return tail_;
+}
+
+void MemoryState::RemoveReader(Sequence at) {
+  const base::MutexLock lock(mu_);
+  readers_.erase(readers_.find(at));
+}
+
+std::optional<std::string> MemoryState::ReadNode(TreeId tree, NodeId node, Sequence at) const {
+  VersionedMap<NodeKey>::Bytes bytes;
+  {
+    const base::MutexLock lock(mu_);
+    bytes = nodes_.Get({tree, node}, at);
+  }
+  return Copy(bytes);
+}
+
+std::optional<std::string> MemoryState::ReadRow(persistence::Space space, std::string_view key,
+                                                Sequence at) const {
+  const base::MutexLock lock(mu_);
+  return Copy(rows_.Get({space, std::string(key)}, at));
+}
+
+std::optional<std::string> MemoryState::ReadValue(TreeId tree, Serial value_id, Sequence at) const {
+  VersionedMap<ValueKey>::Bytes bytes;
+  {
+    const base::MutexLock lock(mu_);
+    bytes = values_.Get({tree, value_id}, at);
+  }
+  return Copy(bytes);
+}
+
+void MemoryState::ScanRows(
+    persistence::Space space, std::string_view begin, std::string_view end, Sequence at,
+    absl::FunctionRef<bool(std::string_view, std::string_view)> visit) const {
+  std::vector<std::pair<std::string, std::string>> rows;
+  {
+    const base::MutexLock lock(mu_);
+    rows_.Scan({space, std::string(begin)}, at, [&](const RowKey& key, const std::string& value) {
+      if (key.first != space || (!end.empty() && key.second >= end)) return false;
+      rows.emplace_back(key.second, value);
+      return true;
+    });
+  }
+  for (const auto& row : rows) {
+    if (!visit(row.first, row.second)) return;
+  }
+}
+
+uint64_t MemoryState::ApproximateSize(TreeId tree) const {
+  const base::MutexLock lock(mu_);
+  uint64_t size = 0;
+  nodes_.Scan({tree, NodeId{0}}, tail_, [&](const NodeKey& key, const std::string& image) {
+    if (key.first == tree) size += image.size();
+    return key.first == tree;
+  });
+  values_.Scan({tree, Serial{0}}, tail_, [&](const ValueKey& key, const std::string& value) {
+    if (key.first == tree) size += value.size();
+    return key.first == tree;
+  });
+  return size;
+}
+
+absl::Status MemoryState::AddPending(const void* owner, TreeId tree, Serial value_id,
+                                     std::string value) {
+  const ValueKey key{tree, value_id};
+  const base::MutexLock lock(mu_);
+  if (values_.Get(key, tail_) != nullptr || pending_.count(key) > 0) {
+    return Error(Reason::kKeyExists,
+                 fmt::format("value {} of tree {} is there already", value_id.value, tree.value));
+  }
+  pending_.emplace(key, Pending{owner, Share(std::move(value))});
+  return absl::OkStatus();
+}
+
+void MemoryState::RemovePending(TreeId tree, Serial value_id) {
+  const base::MutexLock lock(mu_);
+  pending_.erase({tree, value_id});
+}
+
+void MemoryState::RemovePendingOf(const void* owner) {
+  const base::MutexLock lock(mu_);
+  std::erase_if(pending_, [owner](const auto& entry) { return entry.second.owner == owner; });
+}
+
+std::optional<std::string> MemoryState::ReadPending(TreeId tree, Serial value_id) const {
+  const base::MutexLock lock(mu_);
+  const auto entry = pending_.find({tree, value_id});
+  return entry == pending_.end() ? std::nullopt : Copy(entry->second.value);
+}
+
+size_t MemoryState::VersionCount() const {
+  const base::MutexLock lock(mu_);
+  return nodes_.VersionCount() + rows_.VersionCount() + values_.VersionCount();
+}
+
+size_t MemoryState::PendingCount() const {
+  const base::MutexLock lock(mu_);
+  return pending_.size();
+}
+
+}  // namespace sop::memory

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/base/mutex.h"
+#include "core/persistence/storage.h"
+#include "storage/memory/versioned_map.h"
+
+namespace sop::memory {
+
+// What a database in memory consists of. It outlives the MemoryStorage objects over it: closing one
+// and opening another over the same state is a restart, two at once are two daemons on one log.
+// Every record is kept, so that a committer who fell behind can be told what it missed.
+// Thread-safe.
+class MemoryState {
+ public:
+  explicit MemoryState(Uuid database_id) : database_id_(database_id) {}
+  MemoryState(const MemoryState&) = delete;
+  MemoryState& operator=(const MemoryState&) = delete;
+
+  Uuid database_id() const { return database_id_; }
+  Sequence Tail() const SOP_EXCLUDES(mu_);
+
+  // See CommitLog::Append. FAILED_PRECONDITION (kPreconditionNotMet): a sealed value that the
+  // record names is not there; nothing was written.
+  absl::StatusOr<persistence::AppendResult> Append(Sequence expected_tail,
+                                                   const persistence::CommitRecord& record,
+                                                   persistence::ApplyFunction apply)
+      SOP_EXCLUDES(mu_);
+
+  // Registers a reader at the tail, whose versions stay until it is removed.
+  Sequence AddReader() SOP_EXCLUDES(mu_);
+  void RemoveReader(Sequence at) SOP_EXCLUDES(mu_);
+
+  std::optional<std::string> ReadNode(TreeId tree, NodeId node, Sequence at) const
+      SOP_EXCLUDES(mu_);
+  std::optional<std::string> ReadRow(persistence::Space space, std::string_view key,
+                                     Sequence at) const SOP_EXCLUDES(mu_);
+  std::optional<std::string> ReadValue(TreeId tree, Serial value_id, Sequence at) const
+      SOP_EXCLUDES(mu_);
+  // Visits a copy of the rows in [begin, end), outside the lock.
+  void ScanRows(persistence::Space space, std::string_view begin, std::string_view end, Sequence at,
+                absl::FunctionRef<bool(std::string_view, std::string_view)> visit) const
+      SOP_EXCLUDES(mu_);
+  uint64_t ApproximateSize(TreeId tree) const SOP_EXCLUDES(mu_);
+
+  // Values sealed and not yet referenced, which belong to the storage that sealed them.
+  // ALREADY_EXISTS (kKeyExists): the id has been used in that tree.
+  absl::Status AddPending(const void* owner, TreeId tree, Serial value_id, std::string value)
+      SOP_EXCLUDES(mu_);
+  void RemovePending(TreeId tree, Serial value_id) SOP_EXCLUDES(mu_);
+  // What a restart does: nothing refers to what `owner` left behind.
+  void RemovePendingOf(const void* owner) SOP_EXCLUDES(mu_);
+  std::optional<std::string> ReadPending(TreeId tree, Serial value_id) const SOP_EXCLUDES(mu_);
+
+  size_t VersionCount() const SOP_EXCLUDES(mu_);
+  size_t PendingCount() const SOP_EXCLUDES(mu_);
+
+ private:
+  using NodeKey = std::pair<TreeId, NodeId>;
+  using RowKey = std::pair<persistence::Space, std::string>;
+  using ValueKey = std::pair<TreeId, Serial>;
+  struct Pending {
+    const void* owner;
+    VersionedMap<ValueKey>::Bytes value;
+  };
+
+  std::vector<persistence::CommitRecord> RecordsFrom(Sequence expected_tail) const
+      SOP_REQUIRES(mu_);
+  void ChangeNodes(const persistence::CommitRecord& record, persistence::ApplyFunction apply)
+      SOP_REQUIRES(mu_);
+  void ChangeRows(const persistence::CommitRecord& record) SOP_REQUIRES(mu_);
+  void ChangeValues(const persistence::CommitRecord& record) SOP_REQUIRES(mu_);
+  void DropTrees(const persistence::CommitRecord& record) SOP_REQUIRES(mu_);
+
+  // Constant after construction.
+  const Uuid database_id_;
+
+  // Guarded by mu_.
+  mutable base::Mutex mu_;
+  Sequence tail_ SOP_GUARDED_BY(mu_);
+  std::vector<persistence::CommitRecord> records_ SOP_GUARDED_BY(mu_);
+  std::multiset<Sequence> readers_ SOP_GUARDED_BY(mu_);
+  VersionedMap<NodeKey> nodes_ SOP_GUARDED_BY(mu_);
+  VersionedMap<RowKey> rows_ SOP_GUARDED_BY(mu_);
+  VersionedMap<ValueKey> values_ SOP_GUARDED_BY(mu_);
+  std::map<ValueKey, Pending> pending_ SOP_GUARDED_BY(mu_);
+};
+
+}  // namespace sop::memory

@@ -1,0 +1,146 @@
+#include "storage/memory/memory_storage.h"
+
+#include <limits>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/base/checksum.h"
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+
+namespace sop::memory {
+
+using persistence::Space;
+using persistence::StorageSnapshot;
+using persistence::ValueReference;
+
+namespace {
+
+// Holds the state, so that it may outlive the storage it was taken from. Thread-safe.
+class MemorySnapshot : public StorageSnapshot {
+ public:
+  explicit MemorySnapshot(std::shared_ptr<MemoryState> state)
+      : state_(std::move(state)), sequence_(state_->AddReader()) {}
+  ~MemorySnapshot() override { state_->RemoveReader(sequence_); }
+  MemorySnapshot(const MemorySnapshot&) = delete;
+  MemorySnapshot& operator=(const MemorySnapshot&) = delete;
+
+  Sequence sequence() const override { return sequence_; }
+
+  absl::StatusOr<std::optional<std::string>> ReadNode(TreeId tree, NodeId node) const override {
+    return state_->ReadNode(tree, node, sequence_);
+  }
+
+  absl::StatusOr<std::optional<std::string>> ReadRow(Space space,
+                                                     std::string_view key) const override {
+    return state_->ReadRow(space, key, sequence_);
+  }
+
+  absl::Status ScanRows(
+      Space space, std::string_view begin, std::string_view end,
+      absl::FunctionRef<bool(std::string_view, std::string_view)> visit) const override {
+    state_->ScanRows(space, begin, end, sequence_, visit);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::optional<std::string>> ReadValue(TreeId tree,
+                                                       Serial value_id) const override {
+    return state_->ReadValue(tree, value_id, sequence_);
+  }
+
+ private:
+  const std::shared_ptr<MemoryState> state_;
+  const Sequence sequence_;
+};
+
+// Gathers a value and hands it to the state when it is sealed. Confined to one thread.
+class MemoryStagedValue : public persistence::StagedValue {
+ public:
+  MemoryStagedValue(std::shared_ptr<MemoryState> state, const void* owner, TreeId tree,
+                    Serial value_id)
+      : state_(std::move(state)), owner_(owner), tree_(tree), value_id_(value_id) {}
+
+  absl::Status Append(std::string_view bytes) override {
+    if (sealed_) return Sealed();
+    value_.append(bytes);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<ValueReference> Seal() override {
+    if (sealed_) return Sealed();
+    sealed_ = true;
+    const ValueReference reference{value_id_, value_.size(), base::Checksum64(value_)};
+    SOP_RETURN_IF_ERROR(state_->AddPending(owner_, tree_, value_id_, std::move(value_)));
+    return reference;
+  }
+
+ private:
+  absl::Status Sealed() const {
+    return Error(Reason::kPreconditionNotMet,
+                 fmt::format("value {} of tree {} is sealed", value_id_.value, tree_.value));
+  }
+
+  const std::shared_ptr<MemoryState> state_;
+  const void* const owner_;
+  const TreeId tree_;
+  const Serial value_id_;
+  std::string value_;
+  bool sealed_ = false;
+};
+
+}  // namespace
+
+MemoryStorage::MemoryStorage(std::shared_ptr<MemoryState> state, persistence::ApplyFunction apply)
+    : state_(std::move(state)), apply_(apply) {}
+
+MemoryStorage::~MemoryStorage() { state_->RemovePendingOf(this); }
+
+std::unique_ptr<MemoryStorage> MemoryStorage::Create(persistence::ApplyFunction apply,
+                                                     base::Clock& clock, base::Random& random) {
+  return std::make_unique<MemoryStorage>(
+      std::make_shared<MemoryState>(base::MakeUuid7(clock, random)), apply);
+}
+
+absl::StatusOr<std::shared_ptr<const StorageSnapshot>> MemoryStorage::TakeSnapshot() {
+  return std::make_shared<const MemorySnapshot>(state_);
+}
+
+absl::StatusOr<uint64_t> MemoryStorage::FreeBytes() { return std::numeric_limits<uint64_t>::max(); }
+
+absl::StatusOr<uint64_t> MemoryStorage::ApproximateSize(TreeId tree) {
+  return state_->ApproximateSize(tree);
+}
+
+absl::StatusOr<std::unique_ptr<persistence::StagedValue>> MemoryStorage::Stage(TreeId tree,
+                                                                               Serial value_id) {
+  return std::make_unique<MemoryStagedValue>(state_, this, tree, value_id);
+}
+
+absl::Status MemoryStorage::Discard(TreeId tree, Serial value_id) {
+  state_->RemovePending(tree, value_id);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> MemoryStorage::Read(const StorageSnapshot& snapshot, TreeId tree,
+                                                const ValueReference& value, uint64_t offset,
+                                                uint64_t size) {
+  SOP_ASSIGN_OR_RETURN(std::optional<std::string> bytes, snapshot.ReadValue(tree, value.value_id));
+  // A transaction reads what it sealed itself before any snapshot sees it.
+  if (!bytes.has_value()) bytes = state_->ReadPending(tree, value.value_id);
+  if (!bytes.has_value() || bytes->size() != value.size ||
+      base::Checksum64(*bytes) != value.checksum) {
+    return Error(Reason::kDamaged, fmt::format("value {} of tree {} is not what its item refers to",
+                                               value.value_id.value, tree.value));
+  }
+  if (offset >= bytes->size()) return std::string();
+  return bytes->substr(offset, size);
+}
+
+absl::StatusOr<persistence::AppendResult> MemoryStorage::Append(
+    Sequence expected_tail, const persistence::CommitRecord& record,
+    persistence::Durability /*durability*/) {
+  return state_->Append(expected_tail, record, apply_);
+}
+
+}  // namespace sop::memory

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <memory>
+
+#include "core/base/clock.h"
+#include "core/base/random.h"
+#include "core/persistence/storage.h"
+#include "storage/memory/memory_state.h"
+
+namespace sop::memory {
+
+// The reference implementation of Storage: oracle and fake. Nothing survives the process, but
+// everything survives the MemoryStorage in its MemoryState.
+//
+// 1. Deltas meet images when a record is appended, so a node read is a look-up.
+// 2. Several storages may share one state; each is then one committer on one log.
+// 3. Closing a storage collects the values it sealed and no commit refers to.
+// Thread-safe.
+class MemoryStorage : public persistence::Storage,
+                      private persistence::NodeStore,
+                      private persistence::BlobStore,
+                      private persistence::CommitLog {
+ public:
+  // `state` is shared with the snapshots taken here, which may outlive this.
+  MemoryStorage(std::shared_ptr<MemoryState> state, persistence::ApplyFunction apply);
+  ~MemoryStorage() override;
+  MemoryStorage(const MemoryStorage&) = delete;
+  MemoryStorage& operator=(const MemoryStorage&) = delete;
+
+  // An empty database with a fresh identity.
+  static std::unique_ptr<MemoryStorage> Create(persistence::ApplyFunction apply, base::Clock& clock,
+                                               base::Random& random);
+
+  persistence::NodeStore& nodes() override { return *this; }
+  persistence::BlobStore& blobs() override { return *this; }
+  persistence::CommitLog& log() override { return *this; }
+  Uuid database_id() const override { return state_->database_id(); }
+
+  const std::shared_ptr<MemoryState>& state() const { return state_; }
+
+ private:
+  absl::StatusOr<std::shared_ptr<const persistence::StorageSnapshot>> TakeSnapshot() override;
+  absl::StatusOr<uint64_t> FreeBytes() override;
+  absl::StatusOr<uint64_t> ApproximateSize(TreeId tree) override;
+
+  absl::StatusOr<std::unique_ptr<persistence::StagedValue>> Stage(TreeId tree,
+                                                                  Serial value_id) override;
+  absl::Status Discard(TreeId tree, Serial value_id) override;
+  absl::StatusOr<std::string> Read(const persistence::StorageSnapshot& snapshot, TreeId tree,
+                                   const persistence::ValueReference& value, uint64_t offset,
+                                   uint64_t size) override;
+
+  Sequence Tail() const override { return state_->Tail(); }
+  absl::StatusOr<persistence::AppendResult> Append(Sequence expected_tail,
+                                                   const persistence::CommitRecord& record,
+                                                   persistence::Durability durability) override;
+  bool WantsWrites() const override { return true; }
+
+  // Constant after construction.
+  const std::shared_ptr<MemoryState> state_;
+  const persistence::ApplyFunction apply_;
+};
+
+}  // namespace sop::memory
