@@ -19,6 +19,7 @@ class GoldenNode {
   const std::vector<GoldenNode>& list() const;
   const GoldenNode& operator[](std::string_view member) const;
 
+  bool Has(std::string_view member) const { return members_.find(member) != members_.end(); }
   // The text of a member, as it is or as the bytes that its hexadecimal digits say.
   const std::string& Text(std::string_view member) const { return (*this)[member].text(); }
   std::string Hex(std::string_view member) const;

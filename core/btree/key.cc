@@ -1,5 +1,7 @@
 #include "core/btree/key.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/base/bytes.h"
@@ -30,6 +32,12 @@ std::string Printable(const Key& key) {
 
 bool KeyRange::Contains(std::string_view key) const {
   return key >= begin && (end.empty() || key < end);
+}
+
+KeyRange Intersection(const KeyRange& a, const KeyRange& b) {
+  KeyRange out{std::max(a.begin, b.begin), a.end};
+  if (out.end.empty() || (!b.end.empty() && b.end < out.end)) out.end = b.end;
+  return out;
 }
 
 std::string PrefixSuccessor(std::string_view prefix) {

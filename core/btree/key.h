@@ -49,6 +49,9 @@ struct KeyRange {
   friend bool operator==(const KeyRange&, const KeyRange&) = default;
 };
 
+// The keys that are in both.
+KeyRange Intersection(const KeyRange& a, const KeyRange& b);
+
 // The least byte string above everything that starts with `prefix`; empty if there is none, which
 // a KeyRange reads as "no end".
 std::string PrefixSuccessor(std::string_view prefix);

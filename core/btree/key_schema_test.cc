@@ -231,6 +231,18 @@ TEST(KeySchemaTest, ParseSaysWhetherBytesAreDamagedOrOfALaterRelease) {
   EXPECT_EQ(ReasonOf(KeySchema::Parse(bytes).status()), Reason::kFormatNotSupported);
 }
 
+TEST(KeySchemaTest, IntersectionOfRangesTakesEmptyEndsAsOpen) {
+  const KeyRange all;
+  const KeyRange middle{"b", "d"};
+  EXPECT_EQ(Intersection(all, all), all);
+  EXPECT_EQ(Intersection(all, middle), middle);
+  EXPECT_EQ(Intersection(middle, all), middle);
+  EXPECT_EQ(Intersection(middle, KeyRange{"c", ""}), (KeyRange{"c", "d"}));
+  EXPECT_EQ(Intersection(KeyRange{"a", "c"}, middle), (KeyRange{"b", "c"}));
+  EXPECT_TRUE(Intersection(middle, KeyRange{"d", ""}).IsEmpty());
+  EXPECT_FALSE(all.IsEmpty());
+}
+
 TEST(KeySchemaTest, SplitItemIdNeedsAKeyBeforeTheId) {
   EXPECT_EQ(ReasonOf(SplitItemId(std::string(16, 'x')).status()), Reason::kDamaged);
   EXPECT_EQ(SplitItemId(std::string(17, 'x'))->key, "x");

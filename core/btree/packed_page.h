@@ -1,10 +1,10 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "core/base/ids.h"
@@ -12,14 +12,15 @@
 
 namespace sop::btree {
 
-// Which columns a page has; keys are always there. Bits are a wire format (docs/formats/page.md).
+// Which columns a page has. Bits are a wire format (docs/formats/page.md).
 struct PageColumns {
-  static constexpr uint8_t kRideOn = 0x01;
-  static constexpr uint8_t kVersions = 0x02;
-  static constexpr uint8_t kItemIds = 0x04;
+  static constexpr uint8_t kKeys = 0x01;
+  static constexpr uint8_t kRideOn = 0x02;
+  static constexpr uint8_t kVersions = 0x04;
+  static constexpr uint8_t kItemIds = 0x08;
   // Values with their flags and format tags.
-  static constexpr uint8_t kValues = 0x08;
-  static constexpr uint8_t kAll = 0x0f;
+  static constexpr uint8_t kValues = 0x10;
+  static constexpr uint8_t kAll = 0x1f;
 };
 
 // Bits of the flags byte of an item that has a value column.
@@ -42,6 +43,21 @@ struct PackedItem {
   ValueFormat format = ValueFormat::kBytes;
 };
 
+// The parts of a page behind its header, in their order.
+enum class PagePart : uint8_t {
+  kVersions,
+  kItemIds,
+  kKeyEnds,
+  kRideOnEnds,
+  kValueEnds,
+  kFlags,
+  kFormats,
+  kKeys,
+  kRideOns,
+  kValues,
+};
+inline constexpr size_t kPageParts = 10;
+
 struct PageBounds {
   // Items; 1 or more.
   size_t max_items = 65'536;
@@ -52,13 +68,13 @@ struct PageBounds {
 // Collects items into one packed page: append until it refuses, then Finish. Confined to its owner.
 class PackedPageBuilder {
  public:
-  // `columns` is a set of PageColumns bits.
+  // REQUIRES: `columns` is a set of PageColumns bits, one or more; bounds.max_items is 1 or more.
   PackedPageBuilder(uint8_t columns, PageBounds bounds);
 
   // Copies the item. False, and nothing is done, if the page is full with it.
   bool Append(const PackedItem& item);
 
-  size_t count() const { return key_ends_.size(); }
+  size_t count() const { return count_; }
   // Bytes of the page if it were finished now.
   size_t size_bytes() const;
   // The finished page; the builder is empty again.
@@ -66,28 +82,23 @@ class PackedPageBuilder {
 
  private:
   bool Has(uint8_t column) const { return (columns_ & column) != 0; }
+  std::string& part(PagePart part) { return parts_[static_cast<size_t>(part)]; }
+  void AppendBytes(PagePart ends, PagePart bytes, std::string_view head, std::string_view tail);
 
   const uint8_t columns_;
   const PageBounds bounds_;
-  const size_t fixed_item_size_;
-  std::vector<uint64_t> versions_;
-  std::string item_ids_;
-  std::vector<uint32_t> key_ends_;
-  std::vector<uint32_t> ride_on_ends_;
-  std::vector<uint32_t> value_ends_;
-  std::string flags_;
-  std::string formats_;
-  std::string keys_;
-  std::string ride_ons_;
-  std::string values_;
+  const size_t item_size_bytes_;
+  size_t count_ = 0;
+  // One string per part of the page, in the order of PagePart.
+  std::array<std::string, kPageParts> parts_;
 };
 
 // A packed page that was found to be well formed, read in place. Borrows the bytes it was parsed
 // from. Thread-compatible.
 class PackedPage {
  public:
-  // Total: any bytes give a page whose every item lies inside them, or INVALID_ARGUMENT. Keys are
-  // not checked against a schema, nor for order.
+  // Total: any bytes give a page whose every item lies inside them, INVALID_ARGUMENT, or
+  // FORMAT_NOT_SUPPORTED for a later format. Keys are not checked against a schema, nor for order.
   static absl::StatusOr<PackedPage> Parse(std::string_view bytes);
 
   size_t count() const { return count_; }
@@ -96,20 +107,15 @@ class PackedPage {
   PackedItem item(size_t i) const;
 
  private:
-  std::string_view Slice(const char* ends, std::string_view bytes, size_t i) const;
+  PackedPage() = default;
+
+  std::string_view part(PagePart part) const { return parts_[static_cast<size_t>(part)]; }
+  std::string_view Slice(PagePart ends, PagePart bytes, size_t i) const;
+  absl::Status CheckColumns() const;
 
   size_t count_ = 0;
   uint8_t columns_ = 0;
-  const char* versions_ = nullptr;
-  const char* item_ids_ = nullptr;
-  const char* key_ends_ = nullptr;
-  const char* ride_on_ends_ = nullptr;
-  const char* value_ends_ = nullptr;
-  const char* flags_ = nullptr;
-  const char* formats_ = nullptr;
-  std::string_view keys_;
-  std::string_view ride_ons_;
-  std::string_view values_;
+  std::array<std::string_view, kPageParts> parts_;
 };
 
 }  // namespace sop::btree

@@ -1,0 +1,216 @@
+#include "core/btree/packed_page.h"
+
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "core/base/bytes.h"
+#include "core/base/check.h"
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+#include "core/btree/key.h"
+
+namespace sop::btree {
+namespace {
+
+constexpr uint8_t kFormat = 1;
+constexpr size_t kHeaderSize = 24;
+
+// Size of one item in a part of fixed-size items; 0 for the parts that hold bytes.
+struct PartRow {
+  PagePart part;
+  uint8_t column;
+  size_t item_size;
+};
+
+constexpr std::array<PartRow, kPageParts> kParts = {{
+    {PagePart::kVersions, PageColumns::kVersions, 8},
+    {PagePart::kItemIds, PageColumns::kItemIds, 16},
+    {PagePart::kKeyEnds, PageColumns::kKeys, 4},
+    {PagePart::kRideOnEnds, PageColumns::kRideOn, 4},
+    {PagePart::kValueEnds, PageColumns::kValues, 4},
+    {PagePart::kFlags, PageColumns::kValues, 1},
+    {PagePart::kFormats, PageColumns::kValues, 1},
+    {PagePart::kKeys, PageColumns::kKeys, 0},
+    {PagePart::kRideOns, PageColumns::kRideOn, 0},
+    {PagePart::kValues, PageColumns::kValues, 0},
+}};
+
+size_t ItemSize(uint8_t columns) {
+  size_t size = 0;
+  for (const PartRow& row : kParts) {
+    if ((columns & row.column) != 0) size += row.item_size;
+  }
+  return size;
+}
+
+absl::Status Malformed(std::string_view why) {
+  return Error(Reason::kInvalidArgument, fmt::format("packed page {}", why));
+}
+
+// Whether `ends` never fall and the last one is the size of the bytes that they cut.
+bool EndsFit(std::string_view ends, size_t bytes) {
+  uint32_t last = 0;
+  for (size_t at = 0; at < ends.size(); at += 4) {
+    const uint32_t end = base::LoadLittle32(ends.data() + at);
+    if (end < last) return false;
+    last = end;
+  }
+  return last == bytes;
+}
+
+}  // namespace
+
+PackedPageBuilder::PackedPageBuilder(uint8_t columns, PageBounds bounds)
+    : columns_(columns), bounds_(bounds), item_size_bytes_(ItemSize(columns)) {
+  SOP_CHECK(columns != 0 && (columns & ~PageColumns::kAll) == 0 && bounds.max_items > 0 &&
+            bounds.max_items <= std::numeric_limits<uint32_t>::max());
+}
+
+size_t PackedPageBuilder::size_bytes() const {
+  return kHeaderSize + count_ * item_size_bytes_ +
+         parts_[static_cast<size_t>(PagePart::kKeys)].size() +
+         parts_[static_cast<size_t>(PagePart::kRideOns)].size() +
+         parts_[static_cast<size_t>(PagePart::kValues)].size();
+}
+
+void PackedPageBuilder::AppendBytes(PagePart ends, PagePart bytes, std::string_view head,
+                                    std::string_view tail) {
+  part(bytes).append(head);
+  part(bytes).append(tail);
+  base::AppendLittle32(&part(ends), static_cast<uint32_t>(part(bytes).size()));
+}
+
+bool PackedPageBuilder::Append(const PackedItem& item) {
+  size_t added = item_size_bytes_;
+  if (Has(PageColumns::kKeys)) added += item.key_prefix.size() + item.key.size();
+  if (Has(PageColumns::kRideOn)) added += item.ride_on.size();
+  if (Has(PageColumns::kValues)) added += item.value.size();
+  const bool fits = count_ < bounds_.max_items && size_bytes() + added <= bounds_.max_size_bytes;
+  if (count_ > 0 && !fits) return false;
+
+  if (Has(PageColumns::kVersions)) base::AppendLittle64(&part(PagePart::kVersions), item.version);
+  if (Has(PageColumns::kItemIds)) AppendItemId(item.item_id, &part(PagePart::kItemIds));
+  if (Has(PageColumns::kKeys)) {
+    AppendBytes(PagePart::kKeyEnds, PagePart::kKeys, item.key_prefix, item.key);
+  }
+  if (Has(PageColumns::kRideOn)) {
+    AppendBytes(PagePart::kRideOnEnds, PagePart::kRideOns, item.ride_on, {});
+  }
+  if (Has(PageColumns::kValues)) {
+    AppendBytes(PagePart::kValueEnds, PagePart::kValues, item.value, {});
+    part(PagePart::kFlags).push_back(static_cast<char>(item.flags));
+    part(PagePart::kFormats).push_back(static_cast<char>(item.format));
+  }
+  ++count_;
+  return true;
+}
+
+std::string PackedPageBuilder::Finish() {
+  std::string page;
+  page.reserve(size_bytes());
+  page.push_back(static_cast<char>(kFormat));
+  page.push_back(static_cast<char>(columns_));
+  page.append(2, '\0');
+  base::AppendLittle32(&page, static_cast<uint32_t>(count_));
+  for (PagePart bytes : {PagePart::kKeys, PagePart::kRideOns, PagePart::kValues}) {
+    base::AppendLittle32(&page, static_cast<uint32_t>(part(bytes).size()));
+  }
+  page.append(4, '\0');
+  for (std::string& bytes : parts_) {
+    page.append(bytes);
+    bytes.clear();
+  }
+  count_ = 0;
+  return page;
+}
+
+absl::StatusOr<PackedPage> PackedPage::Parse(std::string_view bytes) {
+  if (bytes.empty()) return Malformed("is empty");
+  if (static_cast<uint8_t>(bytes[0]) != kFormat) {
+    return Error(Reason::kFormatNotSupported,
+                 fmt::format("packed page has format {}; this release reads {}",
+                             static_cast<uint8_t>(bytes[0]), kFormat));
+  }
+  if (bytes.size() < kHeaderSize) return Malformed("is shorter than its header");
+  PackedPage page;
+  page.columns_ = static_cast<uint8_t>(bytes[1]);
+  page.count_ = base::LoadLittle32(bytes.data() + 4);
+  const bool reserved_clear =
+      base::LoadLittle16(bytes.data() + 2) == 0 && base::LoadLittle32(bytes.data() + 20) == 0;
+  if ((page.columns_ & ~PageColumns::kAll) != 0 || !reserved_clear) {
+    return Malformed("has reserved bits set");
+  }
+  // A page without columns would hold any number of items in no bytes at all.
+  if (page.columns_ == 0 && page.count_ != 0) return Malformed("has items and no columns");
+
+  std::string_view rest = bytes.substr(kHeaderSize);
+  size_t length_at = 8;
+  for (const PartRow& row : kParts) {
+    size_t size = row.item_size * page.count_;
+    if (row.item_size == 0) {
+      size = base::LoadLittle32(bytes.data() + length_at);
+      length_at += 4;
+    }
+    if ((page.columns_ & row.column) == 0) {
+      if (row.item_size == 0 && size != 0) return Malformed("has bytes for a column it lacks");
+      continue;
+    }
+    if (size > rest.size()) return Malformed("is shorter than its header says");
+    page.parts_[static_cast<size_t>(row.part)] = rest.substr(0, size);
+    rest.remove_prefix(size);
+  }
+  if (!rest.empty()) return Malformed("is longer than its header says");
+  SOP_RETURN_IF_ERROR(page.CheckColumns());
+  return page;
+}
+
+absl::Status PackedPage::CheckColumns() const {
+  if (!EndsFit(part(PagePart::kKeyEnds), part(PagePart::kKeys).size()) ||
+      !EndsFit(part(PagePart::kRideOnEnds), part(PagePart::kRideOns).size()) ||
+      !EndsFit(part(PagePart::kValueEnds), part(PagePart::kValues).size())) {
+    return Malformed("has offsets that fall or do not end where their bytes end");
+  }
+  for (char flags : part(PagePart::kFlags)) {
+    if ((static_cast<uint8_t>(flags) & ~PackedItemFlags::kAll) != 0) {
+      return Malformed(fmt::format("has item flags {:#04x}, of which some are unknown",
+                                   static_cast<uint8_t>(flags)));
+    }
+  }
+  for (char format : part(PagePart::kFormats)) {
+    if (static_cast<uint8_t>(format) > static_cast<uint8_t>(ValueFormat::kJson)) {
+      return Malformed(
+          fmt::format("has the value format {}, which is none", static_cast<uint8_t>(format)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::string_view PackedPage::Slice(PagePart ends, PagePart bytes, size_t i) const {
+  const char* at = part(ends).data() + 4 * i;
+  const uint32_t begin = i == 0 ? 0 : base::LoadLittle32(at - 4);
+  return part(bytes).substr(begin, base::LoadLittle32(at) - begin);
+}
+
+PackedItem PackedPage::item(size_t i) const {
+  SOP_CHECK(i < count_);
+  PackedItem item;
+  const auto has = [this](uint8_t column) { return (columns_ & column) != 0; };
+  if (has(PageColumns::kVersions)) {
+    item.version = base::LoadLittle64(part(PagePart::kVersions).data() + 8 * i);
+  }
+  if (has(PageColumns::kItemIds)) {
+    item.item_id = UuidFromBytes(part(PagePart::kItemIds).substr(16 * i, 16));
+  }
+  if (has(PageColumns::kKeys)) item.key = Slice(PagePart::kKeyEnds, PagePart::kKeys, i);
+  if (has(PageColumns::kRideOn)) item.ride_on = Slice(PagePart::kRideOnEnds, PagePart::kRideOns, i);
+  if (has(PageColumns::kValues)) {
+    item.value = Slice(PagePart::kValueEnds, PagePart::kValues, i);
+    item.flags = static_cast<uint8_t>(part(PagePart::kFlags)[i]);
+    const uint8_t format = static_cast<uint8_t>(part(PagePart::kFormats)[i]);
+    item.format = format == 0 ? ValueFormat::kBytes : static_cast<ValueFormat>(format);
+  }
+  return item;
+}
+
+}  // namespace sop::btree
