@@ -29,7 +29,7 @@ BANNED_CALLS = (
         "wait for the event with base::CondVar, or take a base::Clock",
     ),
     (
-        r"(?<![\w.>])(?:std::|::)?s?rand\s*\(|\bstd::(?:random_device|mt19937(?:_64)?)\b",
+        r"(?<![\w.>])(?:std::|::)?s?rand\s*\(|\bstd::random_device\b",
         CPP_ROOTS,
         ("tests/bench/",),
         "take a base::Random; tests print its seed",

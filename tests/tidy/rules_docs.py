@@ -15,6 +15,8 @@ CLASS = re.compile(
 THREADS = re.compile(r"(?:Thread-safe|Thread-compatible|Confined to [^.]+)\.\Z")
 LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)\)")
 NO_README = (".ci", ".github")
+SETTING = re.compile(r'^\s*\{"([a-z][a-z-]+)",\s*"[A-Z:]*",', re.M)
+ROW = re.compile(r"^\| `([A-Za-z_-]+)` \|", re.M)
 REASON = re.compile(r'ReasonRow\{Reason::\w+, "([A-Z_]+)"')
 
 
@@ -28,6 +30,7 @@ def check(tree: SourceTree) -> Iterator[Finding]:
             yield from check_docstrings(file)
     yield from check_readmes(tree)
     yield from check_errors(tree)
+    yield from check_options(tree)
 
 
 def comment_above(file: SourceFile, line: int) -> str:
@@ -121,14 +124,28 @@ def is_proto_parent(folder: str, tree: SourceTree) -> bool:
 
 
 def check_errors(tree: SourceTree) -> Iterator[Finding]:
-    """docs/errors.md has one heading per reason of core/base/error.cc, and no other."""
+    """docs/errors.md has one row per reason of core/base/error.cc, and no other."""
     files = {file.path: file for file in tree.files}
     source, page = files.get("core/base/error.cc"), files.get("docs/errors.md")
     if source is None or page is None:
         return
     known = set(REASON.findall(source.text)) - {"UNSPECIFIED"}
-    rows = re.findall(r"^\| `([A-Z_]+)` \|", page.text, re.M)
-    for name in sorted(known - set(rows)):
-        yield Finding(page.path, 1, "error list", f"{name}: add a row with code, meaning and advice")
-    for name in sorted(set(rows) - known):
-        yield Finding(page.path, 1, "error list", f"{name}: no such reason in core/base/error.h")
+    yield from same_rows("error list", known, page, set(ROW.findall(page.text)))
+
+
+def check_options(tree: SourceTree) -> Iterator[Finding]:
+    """docs/operations.md has one row per setting of server/config/setting.cc, and no other."""
+    files = {file.path: file for file in tree.files}
+    source, page = files.get("server/config/setting.cc"), files.get("docs/operations.md")
+    if source is None or page is None:
+        return
+    table = page.text.partition("\n## Configuration\n")[2].partition("\n## ")[0]
+    known = set(SETTING.findall(source.text))
+    yield from same_rows("option list", known, page, set(ROW.findall(table)))
+
+
+def same_rows(rule: str, known: set[str], page: SourceFile, rows: set[str]) -> Iterator[Finding]:
+    for name in sorted(known - rows):
+        yield Finding(page.path, 1, rule, f"{name}: add its row")
+    for name in sorted(rows - known):
+        yield Finding(page.path, 1, rule, f"{name}: the code knows no such thing, remove the row")

@@ -25,7 +25,8 @@ BANNED = {
 ALLOWED = {
     "common_prefix",  # the field's word for what keys share
     "data_loss",  # the status code
-    "data_dir",  # the flag --data of sopd and the folder it names
+    "data_dir",  # what the flag --data of sopd names
+    "data_folder",
     "error_info",  # google.rpc.ErrorInfo
     "retry_info",  # google.rpc.RetryInfo
     "l2",  # the metric

@@ -335,6 +335,14 @@ class DocsTest(unittest.TestCase):
         found = [f for f in rules_docs.check(tree_of(files)) if f.rule == "error list"]
         self.assertEqual([f.advice.split(":")[0] for f in found], ["B", "GONE"])
 
+    def test_the_operations_page_lists_exactly_the_options(self):
+        files = {
+            "server/config/setting.cc": '      {"data", "DIR", "folder"},\n      {"max-requests",\n "N"},\n',
+            "docs/operations.md": "\n## Configuration\n| `data` | x |\n| `gone` | x |\n\n## Watching\n| `m` | x |\n",
+        }
+        found = [f for f in rules_docs.check(tree_of(files)) if f.rule == "option list"]
+        self.assertEqual([f.advice.split(":")[0] for f in found], ["max-requests", "gone"])
+
 
 class FilesTest(unittest.TestCase):
     """Large, binary and generated files."""
