@@ -337,7 +337,7 @@ class DocsTest(unittest.TestCase):
 
     def test_the_operations_page_lists_exactly_the_options(self):
         files = {
-            "server/config/setting.cc": '      {"data", "DIR", "folder"},\n      {"max-requests",\n "N"},\n',
+            "server/config/setting.cc": '      {"data", "DIR", "folder"},\n      {"max-requests",\n "N", "most"},\n{"ms", 1}\n',
             "docs/operations.md": "\n## Configuration\n| `data` | x |\n| `gone` | x |\n\n## Watching\n| `m` | x |\n",
         }
         found = [f for f in rules_docs.check(tree_of(files)) if f.rule == "option list"]
