@@ -83,6 +83,8 @@ class ConflictWindow {
   void DropOldest();
 
   const size_t budget_bytes_;
+  Sequence newest_;    // of all Adds and Forgets
+  Sequence unlisted_;  // the newest commit that was not added
   Sequence reach_;
   size_t older_bytes_ = 0;                               // of all generations but the newest
   std::deque<std::unique_ptr<Generation>> generations_;  // oldest first
