@@ -45,7 +45,7 @@ class LoadOptionsTest : public ::testing::Test {
 TEST_F(LoadOptionsTest, DefaultsAreThoseOfTheManual) {
   const auto line = Load({});
   ASSERT_TRUE(line.ok()) << line.status();
-  EXPECT_EQ(line->options.data_folder, "./sop-data");
+  EXPECT_EQ(line->options.home_folder, "./sop-data");
   EXPECT_EQ(line->options.listen, "127.0.0.1:7373");
   EXPECT_EQ(line->options.http, "127.0.0.1:7374");
   EXPECT_EQ(line->options.memory_bytes, 512 << 20);
@@ -62,7 +62,7 @@ TEST_F(LoadOptionsTest, FlagBeatsEnvironmentBeatsFileBeatsDefault) {
   ASSERT_TRUE(line.ok()) << line.status();
   EXPECT_EQ(line->options.listen, "127.0.0.1:5");
   EXPECT_EQ(line->options.http, "127.0.0.1:4");
-  EXPECT_EQ(line->options.data_folder, "/from/file");
+  EXPECT_EQ(line->options.home_folder, "/from/file");
 }
 
 TEST_F(LoadOptionsTest, ConfigFlagBeatsConfigEnvironment) {
@@ -70,7 +70,7 @@ TEST_F(LoadOptionsTest, ConfigFlagBeatsConfigEnvironment) {
   environment_["SOPD_CONFIG"] = "missing.toml";
   const auto line = Load({"--config", "a.toml"});
   ASSERT_TRUE(line.ok()) << line.status();
-  EXPECT_EQ(line->options.data_folder, "a");
+  EXPECT_EQ(line->options.home_folder, "a");
 }
 
 TEST_F(LoadOptionsTest, RootsComeFromEverySource) {

@@ -33,7 +33,7 @@ struct Limits {
 // Everything that `sopd` can be told.
 struct ServerOptions {
   // Where the database `default` and the server's own files are kept. Default "./sop-data".
-  std::string data_folder = "./sop-data";
+  std::string home_folder = "./sop-data";
   // Address of the gRPC port, HOST:PORT. Port 0 takes a free one. Default "127.0.0.1:7373".
   std::string listen = "127.0.0.1:7373";
   // Address of the HTTP port, HOST:PORT, or "off". Default "127.0.0.1:7374".

@@ -130,7 +130,7 @@ absl::Status ApplyExposure(const std::vector<std::string>& values, ServerOptions
 std::vector<Setting> PlaceSettings() {
   return {
       {"data", "DIR", "folder of the database `default` and the server's own files [./sop-data]",
-       Arity::kOne, Text([](ServerOptions & o) -> auto& { return o.data_folder; })},
+       Arity::kOne, Text([](ServerOptions & o) -> auto& { return o.home_folder; })},
       {"listen", "HOST:PORT", "address of the gRPC port [127.0.0.1:7373]", Arity::kOne,
        [](const std::vector<std::string>& values, ServerOptions* options) {
          return ApplyAddress(values.back(), &options->listen);

@@ -1,0 +1,62 @@
+#include "server/rpc/grpc_face.h"
+
+#include "absl/time/clock.h"
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+#include "fmt/format.h"
+#include "grpcpp/ext/channelz_service_plugin.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/security/server_credentials.h"
+#include "grpcpp/server_builder.h"
+
+namespace sop::rpc {
+namespace {
+
+// What the transport accepts: above our own limit, so that our check can answer.
+constexpr int kTransportMessageBytes = 16 << 20;
+// A connection that says nothing is probed, so that dead ones are found.
+constexpr int kKeepaliveMillis = 60'000;
+constexpr int kLeastPingIntervalMillis = 10'000;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<GrpcFace>> GrpcFace::Open(const Options& options) {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::channelz::experimental::InitChannelzService();
+
+  auto face = std::unique_ptr<GrpcFace>(new GrpcFace);
+  grpc::ServerBuilder builder;
+  builder.SetMaxReceiveMessageSize(kTransportMessageBytes);
+  builder.SetMaxSendMessageSize(kTransportMessageBytes);
+  // Two servers must not share a port without a word.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMillis);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kLeastPingIntervalMillis);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 1);
+  builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &face->port_);
+  for (grpc::Service* service : options.services) builder.RegisterService(service);
+  face->server_ = builder.BuildAndStart();
+  if (face->server_ == nullptr || face->port_ == 0) {
+    return Error(Reason::kUnavailable,
+                 fmt::format("cannot listen on {} (grpc): is another server running?",
+                             base::Printable(options.address)));
+  }
+  return face;
+}
+
+void GrpcFace::Drain(absl::Duration patience) {
+  server_->GetHealthCheckService()->Shutdown();
+  server_->Shutdown(absl::ToChronoTime(absl::Now() + patience));
+  server_->Wait();
+}
+
+GrpcFace::~GrpcFace() {
+  if (server_ == nullptr) return;
+  server_->Shutdown(std::chrono::system_clock::now());
+  server_->Wait();
+}
+
+}  // namespace sop::rpc

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "grpcpp/server.h"
+
+namespace sop::rpc {
+
+// The gRPC port: our services, health v1, reflection and channelz. Thread-safe.
+class GrpcFace {
+ public:
+  struct Options {
+    // HOST:PORT; port 0 takes a free one.
+    std::string address;
+    // Must outlive this.
+    std::vector<grpc::Service*> services;
+  };
+
+  // Accepts calls when it returns. UNAVAILABLE if the address cannot be had.
+  static absl::StatusOr<std::unique_ptr<GrpcFace>> Open(const Options& options);
+  ~GrpcFace();
+  GrpcFace(const GrpcFace&) = delete;
+  GrpcFace& operator=(const GrpcFace&) = delete;
+
+  // The port that is listened on.
+  int port() const { return port_; }
+
+  // Says "not serving" to health checks, takes no more calls, lets those in flight finish for at
+  // most `patience`, then cancels them. Returns when none is left. Call at most once.
+  void Drain(absl::Duration patience);
+
+ private:
+  GrpcFace() = default;
+
+  std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+};
+
+}  // namespace sop::rpc

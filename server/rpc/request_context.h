@@ -1,0 +1,50 @@
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "core/base/clock.h"
+
+namespace sop::rpc {
+
+struct Method;
+
+// Who asks for what and how long they wait: made once per call by the dispatcher, handed to
+// everything the call does. Cancel may be called at any time; the rest belongs to whoever runs the
+// call. Thread-compatible.
+class RequestContext {
+ public:
+  // `clock` must outlive this. `deadline` on its monotonic time; infinite if there is none.
+  RequestContext(const Method& method, base::Clock& clock, absl::Duration deadline)
+      : method_(method), clock_(clock), arrived_(clock.Monotonic()), deadline_(deadline) {}
+
+  const Method& method() const { return method_; }
+  absl::Duration deadline() const { return deadline_; }
+  absl::Duration age() const { return clock_.Monotonic() - arrived_; }
+
+  // Somebody authenticated; empty while nobody is.
+  std::string principal;
+  // As the request names them; empty if it names none.
+  std::string database;
+  std::string store;
+  // 32 hexadecimal digits of the caller's `traceparent`, or empty.
+  std::string trace_id;
+  // What an answer may still hold, in bytes.
+  int64_t response_budget_bytes = 4 << 20;
+
+  // The caller is gone: work that has not been committed should stop.
+  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  // CANCELLED or DEADLINE_EXCEEDED when nobody waits for the answer any more.
+  absl::Status CheckWanted() const;
+
+ private:
+  const Method& method_;
+  base::Clock& clock_;
+  const absl::Duration arrived_;
+  const absl::Duration deadline_;
+  std::atomic<bool> cancelled_ = false;
+};
+
+}  // namespace sop::rpc
