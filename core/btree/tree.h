@@ -1,0 +1,105 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/base/ids.h"
+#include "core/btree/node_version.h"
+
+namespace sop::btree {
+
+// Where the nodes of one consistent state come from: a snapshot, or the committer's own newest
+// state. Thread-compatible.
+class NodeSource {
+ public:
+  virtual ~NodeSource() = default;
+  // The node as this state has it; null if it does not exist (an empty tree has no root).
+  // DATA_LOSS for damage, UNAVAILABLE for I/O errors.
+  virtual absl::StatusOr<NodeRef> Read(TreeId tree, NodeId node) = 0;
+};
+
+// An item and the leaf that keeps its bytes alive.
+struct FoundItem {
+  NodeRef leaf;
+  ItemView item;
+};
+
+// O(log n). Nothing if the key is not there.
+absl::StatusOr<std::optional<FoundItem>> Find(NodeSource& source, TreeId tree,
+                                              std::string_view key);
+
+// Exact number of items in the tree. O(1) node reads.
+absl::StatusOr<uint64_t> Count(NodeSource& source, TreeId tree);
+
+// Exact number of items with keys below `key`. O(log n).
+absl::StatusOr<uint64_t> Rank(NodeSource& source, TreeId tree, std::string_view key);
+
+// A position in one tree of one consistent state. After OK from a Seek or a step, Valid() says
+// whether there is an item under it. The source must outlive the cursor, and its state must not
+// change meanwhile. Confined to one thread.
+class Cursor {
+ public:
+  Cursor(NodeSource& source, TreeId tree) : source_(source), tree_(tree) {}
+
+  // First item with a key not below `key`.
+  absl::Status Seek(std::string_view key);
+  // Last item with a key below `key`.
+  absl::Status SeekBefore(std::string_view key);
+  absl::Status SeekToFirst();
+  absl::Status SeekToLast();
+  // Item number `rank` in key order, from 0. O(log n).
+  absl::Status SeekToRank(uint64_t rank);
+
+  bool Valid() const { return leaf_ != nullptr && index_ < leaf_->item_count(); }
+  // REQUIRES: Valid().
+  absl::Status Next();
+  absl::Status Previous();
+
+  // REQUIRES: Valid(). Views that live until the cursor moves.
+  std::string_view key();
+  ItemView item() const { return leaf_->item(index_); }
+  // REQUIRES: Valid(). Number of items before this one; no node is read.
+  uint64_t rank() const;
+
+  // The leaf that the cursor is in, or null before the first Seek and in an empty tree. A caller
+  // may read on in it with NodeVersion's own accessors and then call SkipLeaf().
+  const NodeRef& leaf() const { return leaf_; }
+  uint32_t index() const { return index_; }
+  // Moves to the first item of the next non-empty leaf.
+  absl::Status SkipLeaf();
+
+  // The key range [low, high) that the current leaf is responsible for; no high means unbounded.
+  std::string LeafLow() const;
+  std::optional<std::string> LeafHigh() const;
+
+ private:
+  struct Step {
+    NodeRef node;
+    uint32_t slot;
+  };
+
+  absl::StatusOr<NodeRef> ReadRoot();
+  absl::StatusOr<NodeRef> ReadChild(const NodeRef& parent, uint32_t slot);
+  // Goes down from `node` along first or last children and stops in a leaf.
+  enum class Side { kFirst, kLast };
+  absl::Status Descend(NodeRef node, Side side);
+  // Moves to the neighbouring non-empty leaf; invalid if there is none.
+  absl::Status NextLeaf();
+  absl::Status PreviousLeaf();
+  void Reset();
+
+  NodeSource& source_;
+  const TreeId tree_;
+  absl::InlinedVector<Step, 6> path_;
+  NodeRef leaf_;
+  uint32_t index_ = 0;
+  std::string key_;
+  bool key_ready_ = false;
+};
+
+}  // namespace sop::btree

@@ -1,0 +1,419 @@
+#include "core/btree/tree_writer.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "core/base/check.h"
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+
+namespace sop::btree {
+namespace {
+
+using persistence::NodeAction;
+
+// A node whose image is below this share of the limit looks for a neighbour to merge with, and
+// merges if both together stay below kMergedShare, so that it does not split again at once.
+constexpr size_t kSmallShare = 4;
+
+NodeLimits MergedLimits(const NodeLimits& limits) {
+  return {limits.image_bytes / 4 * 3, std::max<uint32_t>(1, limits.slots / 4 * 3)};
+}
+
+NodeRef EmptyLeaf() {
+  return NodeVersion::FromImage(NodeImage::Adopt(NodeImageBuilder(NodeKind::kLeaf, 0).Build({})));
+}
+
+}  // namespace
+
+absl::StatusOr<TreeChanges> TreeWriter::Write(TreeId tree, std::span<const TreeWrite> writes) {
+  tree_ = tree;
+  while (!writes.empty()) {
+    SOP_ASSIGN_OR_RETURN(const Leaf leaf, Descend(writes.front().key));
+    SOP_ASSIGN_OR_RETURN(const size_t done, WriteLeaf(leaf, writes));
+    writes = writes.subspan(done);
+  }
+  for (size_t level = 1; level < levels_.size(); ++level) {
+    for (auto& [id, work] : levels_[level]) {
+      if (!work.changes.empty()) SOP_RETURN_IF_ERROR(WriteInner(id, work));
+    }
+  }
+  SOP_RETURN_IF_ERROR(CollapseRoot());
+  return std::move(changes_);
+}
+
+absl::StatusOr<TreeWriter::Leaf> TreeWriter::Descend(std::string_view key) {
+  Leaf leaf;
+  leaf.id = kRootNode;
+  SOP_ASSIGN_OR_RETURN(leaf.node, head_.Read(tree_, kRootNode));
+  if (leaf.node == nullptr) leaf.node = EmptyLeaf();
+  while (!leaf.node->is_leaf()) {
+    const NodeVersion& inner = *leaf.node;
+    const auto level = static_cast<size_t>(inner.level());
+    if (levels_.size() <= level) levels_.resize(level + 1);
+    levels_[level].try_emplace(leaf.id, InnerWork{leaf.node, leaf.parent, {}});
+    const uint32_t slot = inner.image().ChildSlot(key);
+    if (slot + 1 < inner.children()) leaf.high = inner.image().Key(slot + 1);
+    leaf.parent = Parent{leaf.id, slot};
+    leaf.id = inner.child(slot);
+    SOP_ASSIGN_OR_RETURN(NodeRef child, head_.Read(tree_, leaf.id));
+    if (child == nullptr || child->level() + 1 != inner.level()) {
+      return Error(Reason::kDamaged, fmt::format("tree {}: node {} is missing or at a wrong level",
+                                                 tree_.value, leaf.id.value));
+    }
+    leaf.node = std::move(child);
+  }
+  return leaf;
+}
+
+DeltaView TreeWriter::MakeDelta(const NodeVersion& leaf, std::span<const TreeWrite> writes) {
+  DeltaView delta;
+  delta.sequence = options_.sequence;
+  delta.operations.reserve(writes.size());
+  for (const TreeWrite& write : writes) {
+    ItemView before;
+    const bool found = leaf.Find(write.key, &before);
+    if (!found && write.kind == DeltaKind::kErase) continue;
+    const bool replaces = write.kind == DeltaKind::kErase || write.kind == DeltaKind::kPut;
+    if (found && replaces && before.is_reference()) {
+      const auto reference = DecodeReference(before.value);
+      if (reference.has_value()) changes_.freed_values.push_back(*reference);
+    }
+    DeltaOperation operation;
+    operation.kind = write.kind;
+    operation.sequence = write.sequence;
+    operation.key = write.key;
+    operation.item = write.item;
+    operation.amount = write.amount;
+    delta.operations.push_back(operation);
+  }
+  return delta;
+}
+
+absl::StatusOr<size_t> TreeWriter::WriteLeaf(const Leaf& leaf, std::span<const TreeWrite> writes) {
+  size_t done = 1;
+  while (done < writes.size() && (!leaf.high.has_value() || writes[done].key < *leaf.high)) ++done;
+  const DeltaView delta = MakeDelta(*leaf.node, writes.first(done));
+  if (delta.operations.empty()) return done;
+  std::string bytes = EncodeDelta(delta);
+  SOP_ASSIGN_OR_RETURN(NodeRef grown, NodeVersion::Extend(leaf.node, bytes));
+
+  ChildChange change;
+  change.count_change = static_cast<int64_t>(grown->item_count() - leaf.node->item_count());
+  if (grown->size_bound() > options_.limits.image_bytes && grown->has_pending_deltas()) {
+    grown = NodeVersion::Folded(*grown, static_cast<uint32_t>(grown->delta_bytes()));
+  }
+  const bool too_large = grown->size_bound() > options_.limits.image_bytes;
+  if ((too_large && grown->item_count() > 1) || grown->item_count() > options_.limits.slots) {
+    change.siblings = DivideLeaf(leaf, *grown, delta);
+    for (const NodePart& part : change.siblings) {
+      change.count_change -= static_cast<int64_t>(part.count);
+    }
+  } else {
+    change.underfull = change.count_change < 0 && IsSmall(*grown);
+    NodeResult& result = changes_.nodes[leaf.id];
+    if (grown->delta_bytes() > grown->size_bound()) {
+      result = {NodeVersion::Folded(*grown, 0), NodeAction::kPut, {}};
+    } else {
+      result = {std::move(grown), NodeAction::kMerge, std::move(bytes)};
+    }
+  }
+  Report(leaf.parent, 1, std::move(change));
+  return done;
+}
+
+bool TreeWriter::IsSmall(const NodeVersion& node) const {
+  if (!node.is_leaf()) {
+    return node.children() < 2 || node.image().size() < options_.limits.image_bytes / kSmallShare;
+  }
+  const uint64_t slots = std::max<uint64_t>(node.image().slots(), 1);
+  const uint64_t bytes = node.image().size() * node.item_count() / slots;
+  const uint64_t few = std::max<uint64_t>(options_.limits.slots / kSmallShare, 1);
+  return node.item_count() == 0 || bytes < options_.limits.image_bytes / kSmallShare ||
+         node.item_count() < few;
+}
+
+// The left part stays where it is and can be told to storage as a delta that cuts off the rest.
+std::vector<TreeWriter::NodePart> TreeWriter::DivideLeaf(const Leaf& leaf, const NodeVersion& grown,
+                                                         const DeltaView& delta) {
+  NodeEntries entries(NodeKind::kLeaf, 0);
+  entries.Append(grown, {});
+  auto growth = NodeEntries::Growth::kAnywhere;
+  if (leaf.node->item_count() > 0) {
+    std::string last;
+    leaf.node->AssignKey(static_cast<uint32_t>(leaf.node->item_count() - 1), &last);
+    if (delta.operations.front().key > last) growth = NodeEntries::Growth::kTail;
+  } else {
+    growth = NodeEntries::Growth::kTail;
+  }
+  const std::vector<size_t> starts = entries.Divide(options_.limits, growth);
+  std::optional<std::string> cut_bytes;
+  if (starts.size() > 1) {
+    const std::string cut_key = entries.Separator(starts[1]);
+    DeltaView cut;
+    cut.sequence = delta.sequence;
+    for (const DeltaOperation& operation : delta.operations) {
+      if (operation.key < cut_key) cut.operations.push_back(operation);
+    }
+    DeltaOperation from;
+    from.kind = DeltaKind::kCutFrom;
+    from.key = cut_key;
+    cut.operations.push_back(from);
+    cut_bytes = EncodeDelta(cut);
+  }
+  return PutEntries(leaf.id, entries, starts, std::move(cut_bytes), leaf.node->delta_bytes());
+}
+
+void TreeWriter::Report(const std::optional<Parent>& parent, int parent_level,
+                        ChildChange change) {
+  if (!parent.has_value()) return;
+  change.slot = parent->slot;
+  levels_[static_cast<size_t>(parent_level)][parent->id].changes.push_back(std::move(change));
+}
+
+absl::Status TreeWriter::WriteInner(NodeId id, InnerWork& work) {
+  std::sort(work.changes.begin(), work.changes.end(),
+            [](const ChildChange& a, const ChildChange& b) { return a.slot < b.slot; });
+  const NodeVersion& node = *work.node;
+  const bool structural =
+      std::any_of(work.changes.begin(), work.changes.end(), [](const ChildChange& change) {
+        return change.underfull || !change.siblings.empty();
+      });
+  ChildChange report;
+  if (!structural) {
+    WriteCounts(id, work);
+    for (const ChildChange& change : work.changes) report.count_change += change.count_change;
+  } else {
+    SOP_ASSIGN_OR_RETURN(const std::vector<NodePart> children, ChildrenAfter(work));
+    NodeEntries entries(NodeKind::kInner, node.level());
+    for (const NodePart& child : children) entries.AppendChild(child.key, {child.node, child.count});
+    CountKept(id, node, children);
+    const std::vector<size_t> starts =
+        entries.Divide(options_.limits, NodeEntries::Growth::kAnywhere);
+    std::optional<std::string> delta;
+    if (starts.size() == 1) delta = MakeLinkDelta(node, children);
+    report.siblings = PutEntries(id, entries, starts, std::move(delta), node.delta_bytes());
+    const size_t kept = starts.size() > 1 ? starts[1] : children.size();
+    report.count_change =
+        static_cast<int64_t>(entries.ItemCount(0, kept)) - static_cast<int64_t>(node.item_count());
+    report.underfull = children.size() < node.children() && IsSmall(*changes_.nodes[id].version);
+  }
+  Report(work.parent, node.level() + 1, std::move(report));
+  return absl::OkStatus();
+}
+
+void TreeWriter::WriteCounts(NodeId id, const InnerWork& work) {
+  const NodeVersion& node = *work.node;
+  std::vector<uint64_t> counts(node.children());
+  for (uint32_t slot = 0; slot < node.children(); ++slot) counts[slot] = node.child_count(slot);
+  bool changed = false;
+  for (const ChildChange& change : work.changes) {
+    if (change.count_change == 0) continue;
+    changed = true;
+    counts[change.slot] += static_cast<uint64_t>(change.count_change);
+    changes_.counts.push_back({id, node.child(change.slot), change.count_change});
+  }
+  if (!changed) return;
+  changes_.nodes[id] = {NodeVersion::WithCounts(work.node->shared_image(), std::move(counts)),
+                        std::nullopt,
+                        {}};
+}
+
+absl::StatusOr<std::vector<TreeWriter::NodePart>> TreeWriter::ChildrenAfter(
+    const InnerWork& work) {
+  const NodeVersion& node = *work.node;
+  std::vector<NodePart> children;
+  auto change = work.changes.begin();
+  for (uint32_t slot = 0; slot < node.children(); ++slot) {
+    children.push_back({node.image().Key(slot), node.child(slot), node.child_count(slot), false});
+    if (change == work.changes.end() || change->slot != slot) continue;
+    children.back().count += static_cast<uint64_t>(change->count_change);
+    children.back().underfull = change->underfull;
+    children.insert(children.end(), change->siblings.begin(), change->siblings.end());
+    ++change;
+  }
+  const int child_level = node.level() - 1;
+  for (size_t i = 0; i < children.size();) {
+    const bool last = i + 1 == children.size();
+    if (!children[i].underfull || children.size() == 1) {
+      ++i;
+      continue;
+    }
+    const size_t left = last ? i - 1 : i;
+    SOP_ASSIGN_OR_RETURN(const bool merged,
+                         TryMerge(&children[left], children[left + 1], child_level));
+    if (!merged) {
+      ++i;
+      continue;
+    }
+    children.erase(children.begin() + static_cast<ptrdiff_t>(left) + 1);
+    i = left;
+  }
+  return children;
+}
+
+absl::StatusOr<bool> TreeWriter::TryMerge(NodePart* left, const NodePart& right, int level) {
+  SOP_ASSIGN_OR_RETURN(const NodeRef left_node, Current(left->node));
+  SOP_ASSIGN_OR_RETURN(const NodeRef right_node, Current(right.node));
+  NodeEntries entries(left_node->image().kind(), level);
+  entries.Append(*left_node, left->key);
+  entries.Append(*right_node, right.key);
+  if (left_node->item_count() > 0 && right_node->item_count() > 0 &&
+      !entries.Fits(MergedLimits(options_.limits))) {
+    return false;
+  }
+  PutImage(left->node, entries.BuildImage(0, entries.entries().size(),
+                                          {options_.sequence, options_.sequence, 0}));
+  RemoveNode(right.node);
+  left->count += right.count;
+  left->underfull = IsSmall(*changes_.nodes[left->node].version);
+  return true;
+}
+
+// Children that were there before tell storage how their counts changed; those linked now carry
+// theirs in the link.
+void TreeWriter::CountKept(NodeId id, const NodeVersion& node,
+                           const std::vector<NodePart>& children) {
+  absl::flat_hash_map<NodeId, uint64_t> before;
+  for (uint32_t slot = 0; slot < node.children(); ++slot) {
+    before[node.child(slot)] = node.child_count(slot);
+  }
+  for (const NodePart& child : children) {
+    const auto it = before.find(child.node);
+    if (it == before.end() || it->second == child.count) continue;
+    changes_.counts.push_back({id, child.node, static_cast<int64_t>(child.count - it->second)});
+  }
+}
+
+std::optional<std::string> TreeWriter::MakeLinkDelta(const NodeVersion& node,
+                                                     const std::vector<NodePart>& children) const {
+  DeltaView delta;
+  delta.sequence = options_.sequence;
+  absl::flat_hash_set<NodeId> after;
+  for (const NodePart& child : children) after.insert(child.node);
+  uint32_t slot = 0;
+  std::deque<std::string> keys;
+  const auto unlink_until = [&](NodeId stop) {
+    for (; slot < node.children() && node.child(slot) != stop; ++slot) {
+      if (after.contains(node.child(slot))) return false;
+      keys.push_back(node.image().Key(slot));
+      DeltaOperation operation;
+      operation.kind = DeltaKind::kUnlink;
+      operation.key = keys.back();
+      delta.operations.push_back(operation);
+    }
+    return true;
+  };
+  for (const NodePart& child : children) {
+    if (!fresh_.contains(child.node)) {
+      if (!unlink_until(child.node)) return std::nullopt;
+      ++slot;
+      continue;
+    }
+    DeltaOperation operation;
+    operation.kind = DeltaKind::kLink;
+    operation.key = child.key;
+    operation.child = child.node;
+    operation.count = child.count;
+    delta.operations.push_back(operation);
+  }
+  if (!unlink_until(NodeId{0})) return std::nullopt;
+  const auto not_ascending = [](const DeltaOperation& a, const DeltaOperation& b) {
+    return a.key >= b.key;
+  };
+  if (std::adjacent_find(delta.operations.begin(), delta.operations.end(), not_ascending) !=
+      delta.operations.end()) {
+    return std::nullopt;
+  }
+  return EncodeDelta(delta);
+}
+
+std::vector<TreeWriter::NodePart> TreeWriter::PutEntries(NodeId id, const NodeEntries& entries,
+                                                         const std::vector<size_t>& starts,
+                                                         std::optional<std::string> delta,
+                                                         uint64_t delta_bytes) {
+  const bool root_grows = id == kRootNode && starts.size() > 1;
+  const size_t size = entries.entries().size();
+  std::vector<NodePart> parts;
+  for (size_t i = 0; i < starts.size(); ++i) {
+    const size_t begin = starts[i];
+    const size_t end = i + 1 < starts.size() ? starts[i + 1] : size;
+    NodePart part;
+    part.node = i == 0 && !root_grows ? id : FreshNode();
+    part.key = i == 0 ? std::string() : entries.Separator(begin);
+    part.count = entries.ItemCount(begin, end);
+    NodeImageBuilder::Stamps stamps{options_.sequence, options_.sequence, 0};
+    std::string bytes = entries.BuildImage(begin, end, stamps);
+    const uint64_t with_delta = delta.has_value() ? delta_bytes + delta->size() : 0;
+    if (i == 0 && !root_grows && delta.has_value() && with_delta <= bytes.size()) {
+      stamps.delta_bytes = static_cast<uint32_t>(with_delta);
+      bytes = entries.BuildImage(begin, end, stamps);
+      changes_.nodes[part.node] = {NodeVersion::FromImage(NodeImage::Adopt(std::move(bytes))),
+                                   NodeAction::kMerge, *std::move(delta)};
+    } else {
+      PutImage(part.node, std::move(bytes));
+    }
+    parts.push_back(std::move(part));
+  }
+  if (!root_grows) {
+    parts.erase(parts.begin());
+    return parts;
+  }
+  NodeEntries above(NodeKind::kInner, entries.level() + 1);
+  for (const NodePart& part : parts) above.AppendChild(part.key, {part.node, part.count});
+  return PutEntries(kRootNode, above, above.Divide(options_.limits, NodeEntries::Growth::kTail),
+                    std::nullopt, 0);
+}
+
+absl::Status TreeWriter::CollapseRoot() {
+  for (;;) {
+    const auto it = changes_.nodes.find(kRootNode);
+    if (it == changes_.nodes.end() || it->second.version->is_leaf()) return absl::OkStatus();
+    const NodeRef root = it->second.version;
+    if (root->children() > 1) return absl::OkStatus();
+    const NodeId only = root->child(0);
+    SOP_ASSIGN_OR_RETURN(const NodeRef child, Current(only));
+    NodeEntries entries(child->image().kind(), child->level());
+    entries.Append(*child, {});
+    PutImage(kRootNode, entries.BuildImage(0, entries.entries().size(),
+                                           {options_.sequence, options_.sequence, 0}));
+    RemoveNode(only);
+  }
+}
+
+absl::StatusOr<NodeRef> TreeWriter::Current(NodeId id) {
+  const auto it = changes_.nodes.find(id);
+  if (it != changes_.nodes.end()) {
+    SOP_CHECK(it->second.version != nullptr);
+    return it->second.version;
+  }
+  SOP_ASSIGN_OR_RETURN(NodeRef node, head_.Read(tree_, id));
+  if (node == nullptr) {
+    return Error(Reason::kDamaged,
+                 fmt::format("tree {}: node {} is missing", tree_.value, id.value));
+  }
+  return node;
+}
+
+void TreeWriter::PutImage(NodeId id, std::string bytes) {
+  changes_.nodes[id] = {NodeVersion::FromImage(NodeImage::Adopt(std::move(bytes))),
+                        NodeAction::kPut,
+                        {}};
+}
+
+void TreeWriter::RemoveNode(NodeId id) {
+  if (fresh_.contains(id)) {
+    changes_.nodes.erase(id);
+  } else {
+    changes_.nodes[id] = {nullptr, NodeAction::kRemove, {}};
+  }
+}
+
+NodeId TreeWriter::FreshNode() {
+  const NodeId id = next_node_id_();
+  fresh_.insert(id);
+  return id;
+}
+
+}  // namespace sop::btree

@@ -1,0 +1,146 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "core/base/ids.h"
+#include "core/btree/node_entries.h"
+#include "core/btree/tree.h"
+#include "core/persistence/storage.h"
+
+namespace sop::btree {
+
+// The net effect of a commit group on one key of a tree.
+struct TreeWrite {
+  DeltaKind kind = DeltaKind::kPut;  // kPut, kErase, kSetRideOn or kAdd
+  std::string_view key;
+  Sequence sequence;
+  ItemView item;       // kPut; kSetRideOn uses only ride_on
+  int64_t amount = 0;  // kAdd
+};
+
+// What becomes of one node.
+struct NodeResult {
+  NodeRef version;  // null: the node is gone
+  // How storage learns of it; no action: only counts of children changed (see CountChange).
+  std::optional<persistence::NodeAction> action;
+  std::string bytes;  // kMerge: the delta; kPut: empty, the version's image is meant
+};
+
+// `amount` items more below `child` of `inner`: kept in count records until folded.
+struct CountChange {
+  NodeId inner;
+  NodeId child;
+  int64_t amount = 0;
+};
+
+struct TreeChanges {
+  absl::flat_hash_map<NodeId, NodeResult> nodes;
+  std::vector<CountChange> counts;
+  std::vector<persistence::ValueReference> freed_values;
+};
+
+// Turns a group's writes to one tree into new node versions, node deltas and count changes.
+// Leaves first, then their parents level by level; a changed leaf leaves its parent alone unless it
+// splits or merges. Node 1 stays the root for ever: when it splits, its halves get ids of their own.
+//
+// Invariant: the key range of a node changes only together with its sequence, so a leaf whose
+// sequence is not above S holds at least what was readable in its range at S.
+// Confined to one thread.
+class TreeWriter {
+ public:
+  struct Options {
+    NodeLimits limits;
+    Sequence sequence;  // of every node version made
+  };
+
+  // `head` is the newest state, without this group. `next_node_id` gives ids never used before.
+  TreeWriter(NodeSource& head, absl::FunctionRef<NodeId()> next_node_id, const Options& options)
+      : head_(head), next_node_id_(next_node_id), options_(options) {}
+
+  // REQUIRES: `writes` ascend strictly by key and outlive the call. kSetRideOn only for keys that
+  // are there. DATA_LOSS and UNAVAILABLE from reading; then nothing has changed.
+  absl::StatusOr<TreeChanges> Write(TreeId tree, std::span<const TreeWrite> writes);
+
+ private:
+  struct NodePart {
+    std::string key;  // separator
+    NodeId node;
+    uint64_t count = 0;
+    bool underfull = false;
+  };
+  // What happened to one child of an inner node.
+  struct ChildChange {
+    uint32_t slot = 0;
+    int64_t count_change = 0;
+    std::vector<NodePart> siblings;  // split off to its right
+    bool underfull = false;
+  };
+  struct Parent {
+    NodeId id;
+    uint32_t slot = 0;
+  };
+  struct InnerWork {
+    NodeRef node;
+    std::optional<Parent> parent;
+    std::vector<ChildChange> changes;
+  };
+  struct Leaf {
+    NodeId id;
+    NodeRef node;
+    std::optional<Parent> parent;
+    std::optional<std::string> high;
+  };
+  using Level = absl::btree_map<NodeId, InnerWork>;
+
+  absl::StatusOr<Leaf> Descend(std::string_view key);
+  // The first of `writes` is in `leaf`; returns how many are.
+  absl::StatusOr<size_t> WriteLeaf(const Leaf& leaf, std::span<const TreeWrite> writes);
+  DeltaView MakeDelta(const NodeVersion& leaf, std::span<const TreeWrite> writes);
+  std::vector<NodePart> DivideLeaf(const Leaf& leaf, const NodeVersion& grown,
+                                   const DeltaView& delta);
+  bool IsSmall(const NodeVersion& node) const;
+  void Report(const std::optional<Parent>& parent, int parent_level, ChildChange change);
+
+  absl::Status WriteInner(NodeId id, InnerWork& work);
+  void WriteCounts(NodeId id, const InnerWork& work);
+  // The children as they are after `work`, with merges carried out.
+  absl::StatusOr<std::vector<NodePart>> ChildrenAfter(const InnerWork& work);
+  void CountKept(NodeId id, const NodeVersion& node, const std::vector<NodePart>& children);
+  // Links and unlinks that lead from `node` to `children`; nothing if they cannot be said so.
+  std::optional<std::string> MakeLinkDelta(const NodeVersion& node,
+                                           const std::vector<NodePart>& children) const;
+  absl::StatusOr<bool> TryMerge(NodePart* left, const NodePart& right, int level);
+  absl::Status CollapseRoot();
+
+  absl::StatusOr<NodeRef> Current(NodeId id);
+  // Makes `entries` the content of node `id` and, if they do not fit, of siblings to its right,
+  // which are returned. The root grows a level instead. `delta` says how storage can learn of the
+  // first part; `delta_bytes` are those since that node was stored whole.
+  std::vector<NodePart> PutEntries(NodeId id, const NodeEntries& entries,
+                                   const std::vector<size_t>& starts,
+                                   std::optional<std::string> delta, uint64_t delta_bytes);
+  void PutImage(NodeId id, std::string bytes);
+  void RemoveNode(NodeId id);
+  NodeId FreshNode();
+
+  NodeSource& head_;
+  const absl::FunctionRef<NodeId()> next_node_id_;
+  const Options options_;
+  TreeId tree_;
+  std::vector<Level> levels_;  // inner nodes on the paths taken, by level (index 0 unused)
+  absl::flat_hash_set<NodeId> fresh_;
+  TreeChanges changes_;
+};
+
+}  // namespace sop::btree
