@@ -21,6 +21,16 @@ NodeLimits MergedLimits(const NodeLimits& limits) {
   return {limits.image_bytes / 4 * 3, std::max<uint32_t>(1, limits.slots / 4 * 3)};
 }
 
+// `children` are nodes with a member `node`.
+template <typename Parts>
+bool SameChildren(const NodeVersion& node, const Parts& children) {
+  if (children.size() != node.children()) return false;
+  for (uint32_t slot = 0; slot < node.children(); ++slot) {
+    if (children[slot].node != node.child(slot)) return false;
+  }
+  return true;
+}
+
 NodeRef EmptyLeaf() {
   return NodeVersion::FromImage(NodeImage::Adopt(NodeImageBuilder(NodeKind::kLeaf, 0).Build({})));
 }
@@ -180,12 +190,15 @@ absl::Status TreeWriter::WriteInner(NodeId id, InnerWork& work) {
       std::any_of(work.changes.begin(), work.changes.end(), [](const ChildChange& change) {
         return change.underfull || !change.siblings.empty();
       });
+  std::vector<NodePart> children;
+  if (structural) {
+    SOP_ASSIGN_OR_RETURN(children, ChildrenAfter(work));
+  }
   ChildChange report;
-  if (!structural) {
+  if (!structural || SameChildren(node, children)) {
     WriteCounts(id, work);
     for (const ChildChange& change : work.changes) report.count_change += change.count_change;
   } else {
-    SOP_ASSIGN_OR_RETURN(const std::vector<NodePart> children, ChildrenAfter(work));
     NodeEntries entries(NodeKind::kInner, node.level());
     for (const NodePart& child : children) entries.AppendChild(child.key, {child.node, child.count});
     CountKept(id, node, children);
