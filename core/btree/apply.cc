@@ -75,7 +75,8 @@ bool AddToCounter(const DeltaOperation& operation, OpenNode* node, Entry* entry)
     value = static_cast<int64_t>(base::LoadLittle64(entry->item.value.data()));
   }
   std::string bytes;
-  base::AppendLittle64(&bytes, static_cast<uint64_t>(value) + static_cast<uint64_t>(operation.amount));
+  base::AppendLittle64(&bytes,
+                       static_cast<uint64_t>(value) + static_cast<uint64_t>(operation.amount));
   node->owned.push_back(std::move(bytes));
   entry->item.flags = kItemIsCounter;
   entry->item.version = operation.sequence;

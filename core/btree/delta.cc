@@ -97,8 +97,8 @@ std::string EncodeDelta(const DeltaView& delta) {
   std::string out;
   size_t estimate = 32;
   for (const DeltaOperation& operation : delta.operations) {
-    estimate += 16 + operation.key.size() + operation.item.ride_on.size() +
-                operation.item.value.size();
+    estimate +=
+        16 + operation.key.size() + operation.item.ride_on.size() + operation.item.value.size();
   }
   out.reserve(estimate);
   out.push_back(static_cast<char>(kFormat));

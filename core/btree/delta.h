@@ -26,12 +26,12 @@ enum class DeltaKind : uint8_t {
 // One change of one node. Which fields mean something follows from the kind.
 struct DeltaOperation {
   DeltaKind kind = DeltaKind::kPut;
-  Sequence sequence;       // the commit that wrote it: the item's version
+  Sequence sequence;  // the commit that wrote it: the item's version
   std::string_view key;
-  ItemView item;           // kPut; kSetRideOn uses only ride_on
-  NodeId child;            // kLink, kCounts
-  uint64_t count = 0;      // kLink
-  int64_t amount = 0;      // kAdd, kCounts
+  ItemView item;       // kPut; kSetRideOn uses only ride_on
+  NodeId child;        // kLink, kCounts
+  uint64_t count = 0;  // kLink
+  int64_t amount = 0;  // kAdd, kCounts
 };
 
 // A decoded delta: views into the bytes that it was decoded from.

@@ -19,10 +19,10 @@ inline constexpr uint8_t kKnownItemFlags = kItemValueIsReference | kItemIsCounte
 // What a leaf keeps beside a key, as views into a node image, a delta or a caller's buffer.
 struct ItemView {
   uint8_t flags = 0;
-  uint8_t format = 0;         // value format tag; opaque to the tree
-  Sequence version;           // the commit that last wrote the item
-  std::string_view ride_on;   // encoded fields that ride on the key
-  std::string_view value;     // the value itself or, with kItemValueIsReference, where it is
+  uint8_t format = 0;        // value format tag; opaque to the tree
+  Sequence version;          // the commit that last wrote the item
+  std::string_view ride_on;  // encoded fields that ride on the key
+  std::string_view value;    // the value itself or, with kItemValueIsReference, where it is
 
   bool is_reference() const { return (flags & kItemValueIsReference) != 0; }
 };

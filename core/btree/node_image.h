@@ -66,7 +66,8 @@ class NodeImage {
   // REQUIRES: inner.
   ChildView child(uint32_t slot) const;
 
-  // The first slot whose key is not below `key`, in [0, slots()]; `*exact` says whether it is equal.
+  // The first slot whose key is not below `key`, in [0, slots()]; `*exact` says whether it is
+  // equal.
   uint32_t LowerBound(std::string_view key, bool* exact) const;
 
   // REQUIRES: inner with at least one slot. The slot whose child covers `key`.

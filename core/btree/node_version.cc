@@ -138,8 +138,7 @@ NodeRef NodeVersion::Folded(const NodeVersion& leaf, uint32_t delta_bytes) {
     keys.push_back(std::move(key));
     builder.AddItem(keys.back(), leaf.item(index));
   }
-  return FromImage(NodeImage::Adopt(
-      builder.Build({leaf.sequence_, Sequence{0}, delta_bytes})));
+  return FromImage(NodeImage::Adopt(builder.Build({leaf.sequence_, Sequence{0}, delta_bytes})));
 }
 
 size_t NodeVersion::charge() const {
@@ -214,8 +213,8 @@ uint32_t NodeVersion::LowerBound(std::string_view key, bool* exact) const {
     return entry.operation != nullptr ? entry.operation->key < k : entry.slot < bound;
   };
   const auto it = std::lower_bound(entries.begin(), entries.end(), key, below);
-  *exact = it != entries.end() && (it->operation != nullptr ? it->operation->key == key
-                                                            : in_image && it->slot == bound);
+  *exact = it != entries.end() &&
+           (it->operation != nullptr ? it->operation->key == key : in_image && it->slot == bound);
   return static_cast<uint32_t>(it - entries.begin());
 }
 
@@ -227,8 +226,7 @@ void NodeVersion::AssignKey(uint32_t index, std::string* key) const {
   key->append(rest);
 }
 
-void NodeVersion::KeyParts(uint32_t index, std::string_view* prefix,
-                           std::string_view* rest) const {
+void NodeVersion::KeyParts(uint32_t index, std::string_view* prefix, std::string_view* rest) const {
   uint32_t slot = index;
   if (deltas_ != nullptr) {
     const OrderEntry& entry = order()[index];

@@ -22,8 +22,8 @@ struct PendingDelta {
   std::deque<std::string> resolved;        // items that had to be worked out
   std::vector<DeltaOperation> operations;  // ascending by key
   std::shared_ptr<const PendingDelta> older;
-  int depth = 1;            // deltas in the chain from here
-  size_t chain_bytes = 0;   // bytes of the chain from here
+  int depth = 1;           // deltas in the chain from here
+  size_t chain_bytes = 0;  // bytes of the chain from here
 };
 
 // One version of one node as readers use it: an immutable base image and, for a leaf, a few pending

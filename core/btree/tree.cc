@@ -10,14 +10,15 @@
 namespace sop::btree {
 namespace {
 
-absl::StatusOr<NodeRef> ReadExistingChild(NodeSource& source, TreeId tree, const NodeVersion& parent,
-                                          uint32_t slot) {
+absl::StatusOr<NodeRef> ReadExistingChild(NodeSource& source, TreeId tree,
+                                          const NodeVersion& parent, uint32_t slot) {
   const NodeId id = parent.child(slot);
   SOP_ASSIGN_OR_RETURN(NodeRef child, source.Read(tree, id));
   if (child == nullptr || child->level() != parent.level() - 1) {
-    return Error(Reason::kDamaged,
-                 fmt::format("tree {}: node {} is missing or at a wrong level", tree.value, id.value),
-                 {{"tree", fmt::format("{}", tree.value)}});
+    return Error(
+        Reason::kDamaged,
+        fmt::format("tree {}: node {} is missing or at a wrong level", tree.value, id.value),
+        {{"tree", fmt::format("{}", tree.value)}});
   }
   return child;
 }
@@ -35,8 +36,8 @@ absl::StatusOr<std::optional<FoundItem>> Find(NodeSource& source, TreeId tree,
   SOP_ASSIGN_OR_RETURN(NodeRef node, source.Read(tree, kRootNode));
   if (node == nullptr) return std::nullopt;
   while (!node->is_leaf()) {
-    SOP_ASSIGN_OR_RETURN(
-        node, ReadExistingChild(source, tree, *node, node->image().ChildSlot(key)));
+    SOP_ASSIGN_OR_RETURN(node,
+                         ReadExistingChild(source, tree, *node, node->image().ChildSlot(key)));
   }
   FoundItem found;
   if (!node->Find(key, &found.item)) return std::nullopt;

@@ -77,9 +77,9 @@ class TreeOracleTest : public testing::TestWithParam<Shape> {
   std::string RandomKey() {
     const uint64_t number = random_.Next64() % GetParam().key_space;
     // Mixed lengths and shared prefixes.
-    return number % 3 == 0 ? fmt::format("k{:06}", number)
-                           : fmt::format("key/with/prefix/{:08}{}", number,
-                                         std::string(number % 20, 'x'));
+    return number % 3 == 0
+               ? fmt::format("k{:06}", number)
+               : fmt::format("key/with/prefix/{:08}{}", number, std::string(number % 20, 'x'));
   }
 
   // One group of writes, applied to the tree in both its lives and to the map.
@@ -165,10 +165,12 @@ class TreeOracleTest : public testing::TestWithParam<Shape> {
       ASSERT_EQ(cursor.item().value, item.value);
       ASSERT_EQ(cursor.item().ride_on, item.ride_on);
       ASSERT_EQ(cursor.item().version, item.version);
-      ASSERT_EQ(cursor.rank(), rank++);
-      ASSERT_LE(cursor.LeafLow(), key);
-      if (const auto high = cursor.LeafHigh()) {
-        ASSERT_LT(key, *high);
+      if (rank++ % 16 == 0) {
+        ASSERT_EQ(cursor.rank(), rank - 1);
+        ASSERT_LE(cursor.LeafLow(), key);
+        if (const auto high = cursor.LeafHigh()) {
+          ASSERT_LT(key, *high);
+        }
       }
       ASSERT_TRUE(cursor.Next().ok());
     }
@@ -216,8 +218,8 @@ class TreeOracleTest : public testing::TestWithParam<Shape> {
   void CheckAll() {
     CheckCursor(warm_);
     CheckCursor(cold_);
-    CheckPoints(warm_, 50);
-    CheckPoints(cold_, 50);
+    CheckPoints(warm_, 20);
+    CheckPoints(cold_, 20);
     ASSERT_EQ(warm_.nodes.size(), cold_.images.size());
   }
 
@@ -238,7 +240,7 @@ TEST_P(TreeOracleTest, AgreesWithMapWhileGrowingAndShrinking) {
     const size_t phase = group * 8 / GetParam().groups % 4;
     constexpr int kErasePercent[] = {10, 45, 90, 97};
     ASSERT_NO_FATAL_FAILURE(WriteGroup(kErasePercent[phase]));
-    if (group % (GetParam().groups / 24 + 1) == 0) {
+    if (group % (GetParam().groups / 12 + 1) == 0) {
       ASSERT_NO_FATAL_FAILURE(CheckAll());
     }
   }
@@ -246,13 +248,14 @@ TEST_P(TreeOracleTest, AgreesWithMapWhileGrowingAndShrinking) {
   RecordProperty("operations", static_cast<int>(operations_));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Shapes, TreeOracleTest,
-    testing::Values(Shape{256, 2, 500, 20, 4000, 12}, Shape{512, 3, 3000, 60, 4000, 40},
-                    Shape{1024, 5, 5000, 10, 3000, 60}, Shape{1024, 20000, 20000, 30, 3000, 120},
-                    Shape{4096, 20000, 30000, 100, 2500, 150},
-                    Shape{16384, 20000, 60000, 40, 1500, 400},
-                    Shape{2048, 16, 400, 1500, 3000, 10}));
+INSTANTIATE_TEST_SUITE_P(Shapes, TreeOracleTest,
+                         testing::Values(Shape{256, 2, 500, 20, 12000, 12},
+                                         Shape{512, 3, 3000, 60, 12000, 30},
+                                         Shape{1024, 5, 5000, 10, 7000, 60},
+                                         Shape{1024, 20000, 8000, 30, 5000, 100},
+                                         Shape{4096, 20000, 10000, 60, 2000, 150},
+                                         Shape{16384, 20000, 15000, 40, 1000, 300},
+                                         Shape{2048, 16, 400, 1500, 6000, 10}));
 
 TEST(TreeWriterTest, KeysInOrderFillTheirLeaves) {
   WarmSource source;

@@ -175,8 +175,7 @@ std::vector<TreeWriter::NodePart> TreeWriter::DivideLeaf(const Leaf& leaf, const
   return PutEntries(leaf.id, entries, starts, std::move(cut_bytes), leaf.node->delta_bytes());
 }
 
-void TreeWriter::Report(const std::optional<Parent>& parent, int parent_level,
-                        ChildChange change) {
+void TreeWriter::Report(const std::optional<Parent>& parent, int parent_level, ChildChange change) {
   if (!parent.has_value()) return;
   change.slot = parent->slot;
   levels_[static_cast<size_t>(parent_level)][parent->id].changes.push_back(std::move(change));
@@ -186,10 +185,9 @@ absl::Status TreeWriter::WriteInner(NodeId id, InnerWork& work) {
   std::sort(work.changes.begin(), work.changes.end(),
             [](const ChildChange& a, const ChildChange& b) { return a.slot < b.slot; });
   const NodeVersion& node = *work.node;
-  const bool structural =
-      std::any_of(work.changes.begin(), work.changes.end(), [](const ChildChange& change) {
-        return change.underfull || !change.siblings.empty();
-      });
+  const bool structural = std::any_of(
+      work.changes.begin(), work.changes.end(),
+      [](const ChildChange& change) { return change.underfull || !change.siblings.empty(); });
   std::vector<NodePart> children;
   if (structural) {
     SOP_ASSIGN_OR_RETURN(children, ChildrenAfter(work));
@@ -200,7 +198,8 @@ absl::Status TreeWriter::WriteInner(NodeId id, InnerWork& work) {
     for (const ChildChange& change : work.changes) report.count_change += change.count_change;
   } else {
     NodeEntries entries(NodeKind::kInner, node.level());
-    for (const NodePart& child : children) entries.AppendChild(child.key, {child.node, child.count});
+    for (const NodePart& child : children)
+      entries.AppendChild(child.key, {child.node, child.count});
     CountKept(id, node, children);
     const std::vector<size_t> starts =
         entries.Divide(options_.limits, NodeEntries::Growth::kAnywhere);
@@ -228,13 +227,11 @@ void TreeWriter::WriteCounts(NodeId id, const InnerWork& work) {
     changes_.counts.push_back({id, node.child(change.slot), change.count_change});
   }
   if (!changed) return;
-  changes_.nodes[id] = {NodeVersion::WithCounts(work.node->shared_image(), std::move(counts)),
-                        std::nullopt,
-                        {}};
+  changes_.nodes[id] = {
+      NodeVersion::WithCounts(work.node->shared_image(), std::move(counts)), std::nullopt, {}};
 }
 
-absl::StatusOr<std::vector<TreeWriter::NodePart>> TreeWriter::ChildrenAfter(
-    const InnerWork& work) {
+absl::StatusOr<std::vector<TreeWriter::NodePart>> TreeWriter::ChildrenAfter(const InnerWork& work) {
   const NodeVersion& node = *work.node;
   std::vector<NodePart> children;
   auto change = work.changes.begin();
@@ -410,9 +407,8 @@ absl::StatusOr<NodeRef> TreeWriter::Current(NodeId id) {
 }
 
 void TreeWriter::PutImage(NodeId id, std::string bytes) {
-  changes_.nodes[id] = {NodeVersion::FromImage(NodeImage::Adopt(std::move(bytes))),
-                        NodeAction::kPut,
-                        {}};
+  changes_.nodes[id] = {
+      NodeVersion::FromImage(NodeImage::Adopt(std::move(bytes))), NodeAction::kPut, {}};
 }
 
 void TreeWriter::RemoveNode(NodeId id) {

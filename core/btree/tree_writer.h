@@ -52,7 +52,8 @@ struct TreeChanges {
 
 // Turns a group's writes to one tree into new node versions, node deltas and count changes.
 // Leaves first, then their parents level by level; a changed leaf leaves its parent alone unless it
-// splits or merges. Node 1 stays the root for ever: when it splits, its halves get ids of their own.
+// splits or merges. Node 1 stays the root for ever: when it splits, its halves get ids of their
+// own.
 //
 // Invariant: the key range of a node changes only together with its sequence, so a leaf whose
 // sequence is not above S holds at least what was readable in its range at S.
