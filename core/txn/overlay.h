@@ -21,8 +21,8 @@ namespace sop::txn {
 // A transaction's own writes to one tree: an ordered map of key bytes to payload bytes, opaque here
 // (an erasure is a payload like any other). The newest payload of a key wins. The buffer is in
 // memory; when the SpillSpace's budget is exceeded, the largest buffer of the transaction becomes a
-// sorted run in a temporary file. Runs are merged as they accumulate: there are never more than
-// kMaxRuns once a Put has returned OK.
+// sorted run in a temporary file. Runs are merged as they accumulate: a Spill that returns OK
+// leaves at most kMaxRuns.
 //
 // Confined to its transaction.
 class Overlay {
@@ -38,9 +38,9 @@ class Overlay {
   Overlay& operator=(const Overlay&) = delete;
 
   // REQUIRES: key and payload are below 1 GiB.
-  // On an error (kDiskFull, UNAVAILABLE: some overlay of the space could not be written out; or
-  // DATA_LOSS: a damaged temporary file met while merging) the write is in the overlay
-  // nevertheless, nothing is lost, and the next Put tries again.
+  // On an error (kDiskFull, UNAVAILABLE: some buffer of the space could not be written out, or its
+  // runs not merged; DATA_LOSS: a damaged temporary file met while merging) the write is in the
+  // overlay nevertheless and nothing is lost. A later Put tries again.
   absl::Status Put(std::string_view key, std::string_view payload);
 
   // The payload of `key`, or nothing. UNAVAILABLE or DATA_LOSS when a run cannot be read.
@@ -123,8 +123,8 @@ class Overlay::Iterator {
 
   // Makes the cursors match the overlay's runs.
   void Refresh();
+  void StepBufferBack();
   void Settle(Direction direction);
-  bool Fresh(Direction direction) const;
 
   const Overlay* overlay_;
   uint64_t generation_ = UINT64_MAX;

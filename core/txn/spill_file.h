@@ -5,11 +5,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/base/file_system.h"
+#include "core/txn/key_filter.h"
 
 namespace sop::txn {
 
@@ -28,6 +30,7 @@ class SpillBlock {
   std::string_view payload(size_t index) const;
   // The first entry whose key is >= `key`; entry_count() if there is none.
   size_t LowerBound(std::string_view key) const;
+  size_t memory_bytes() const { return bytes_.capacity(); }
 
  private:
   size_t EntryOffset(size_t index) const;
@@ -74,23 +77,24 @@ class SpillFile {
     uint32_t size;
   };
 
-  SpillFile(base::FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}
+  SpillFile(base::FileSystem& files, std::string path, uint64_t expected_entries)
+      : files_(files), path_(std::move(path)), filter_(expected_entries) {}
   std::string_view FirstKey(size_t block) const;
-  bool MayContain(std::string_view key) const;
 
   base::FileSystem& files_;
   const std::string path_;
   std::unique_ptr<base::ReadFile> file_;
   std::vector<BlockPlace> blocks_;
   std::string first_keys_;
-  std::vector<uint64_t> filter_;
+  KeyFilter filter_;
   uint64_t entry_count_ = 0;
   uint64_t content_bytes_ = 0;
   SpillBlock last_block_;  // the one that Find read last
   size_t last_block_index_ = SIZE_MAX;
 };
 
-// Writes one run. Dropped before Finish, it removes what it wrote. Confined to its transaction.
+// Writes one run, which has at least one entry. Dropped before Finish, it removes what it wrote.
+// Confined to its transaction.
 class SpillFileWriter {
  public:
   // Makes the file. `expected_entries` sizes the filter.
@@ -102,13 +106,13 @@ class SpillFileWriter {
   // kDiskFull or UNAVAILABLE from the file system; the run is then lost.
   absl::Status Add(std::string_view key, std::string_view payload);
 
-  // Ends the run and opens it for reading. Nothing is synced: the file need not survive a crash.
+  // REQUIRES: at least one Add. Ends the run and opens it for reading. Nothing is synced: the file
+  // need not survive a crash.
   absl::StatusOr<std::unique_ptr<SpillFile>> Finish() &&;
 
  private:
   SpillFileWriter() = default;
   absl::Status EndBlock();
-  void AddToFilter(std::string_view key);
 
   std::unique_ptr<base::AppendFile> out_;
   std::unique_ptr<SpillFile> run_;

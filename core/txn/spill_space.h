@@ -23,8 +23,8 @@ class SpillSpace {
  public:
   // `folder` is made when it is first needed. `name` is unique among the living users of the folder
   // (the transaction's id): files are `<name>-<number>.spill`. `memory_budget_bytes` bounds the
-  // buffers; indexes and filters of spilled runs come on top (some 15 bytes for each entry at
-  // 100-byte entries), and so do merges (some 40 KiB for each run).
+  // buffers. On top come filters and indexes of the runs (two bytes for an entry of 100 bytes,
+  // twice that during a merge) and a block of 32 KiB for each run and each iterator's place in it.
   SpillSpace(base::FileSystem& files, std::string folder, std::string name,
              size_t memory_budget_bytes);
   ~SpillSpace();
@@ -54,6 +54,7 @@ class SpillSpace {
   const size_t memory_budget_bytes_;
   size_t memory_bytes_ = 0;
   uint64_t next_file_ = 0;
+  bool folder_made_ = false;
   absl::InlinedVector<Overlay*, 4> overlays_;
 };
 
