@@ -21,8 +21,8 @@ struct Method {
   observe::MethodMetrics* metrics = nullptr;
 };
 
-// Every rpc of sop.v1, by the type of its request: no two share one. Constant after Open, so
-// thread-safe.
+// Every rpc of sop.v1, by the type of its request: no two share one. Constant after Open.
+// Thread-safe.
 class MethodTable {
  public:
   // Reads the descriptors. INTERNAL names an rpc without permission or with a shared request type.
