@@ -8,7 +8,7 @@
 namespace sop::btree {
 
 // A JSON document of strings, lists and objects only, as the golden files in docs/formats are.
-// For tests.
+// For tests. Thread-compatible.
 class GoldenNode {
  public:
   // `name` is a file in docs/formats. Aborts with the place if it is not of that form.
