@@ -1,0 +1,120 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/base/clock.h"
+#include "core/base/file_system.h"
+#include "core/base/random.h"
+#include "core/base/thread_pool.h"
+#include "core/persistence/storage.h"
+#include "core/txn/limits.h"
+#include "core/txn/outcome.h"
+#include "core/txn/transaction.h"
+
+namespace sop::txn {
+
+class Committer;
+
+struct EngineOptions {
+  base::Clock* clock = nullptr;
+  base::Random* random = nullptr;
+  base::FileSystem* files = nullptr;
+  // Commits are tasks of this pool: two at a time for each database, one of which may block in
+  // fsync.
+  base::ThreadPool* pool = nullptr;
+  std::shared_ptr<CacheBudget> cache;
+  std::string spill_folder;
+  // Tells transaction ids of this run of the daemon from those of others; 30 bits are used.
+  uint32_t incarnation = 0;
+  Limits limits;
+  btree::NodeLimits nodes;
+  // Groups between foldings of count records into inner nodes.
+  uint64_t groups_between_folds = 4096;
+};
+
+struct CommitOptions {
+  persistence::Durability durability = persistence::Durability::kSynced;
+  // Under which the outcome is kept, so that a repetition finds it; absent: not kept.
+  std::optional<Uuid> token;
+  // Given back to repetitions of `token`; opaque.
+  std::string reply;
+};
+
+struct CommitResult {
+  absl::Status status;
+  // The commit's place in the order (OK), else 0. For an empty transaction its read version.
+  Sequence version;
+  // OK only: `token` had committed before; this is that commit's `reply`.
+  std::optional<std::string> earlier_reply;
+};
+
+// Transactions over one Storage: snapshots, node cache, group committer, outcomes. The storage must
+// outlive the engine, and nobody else may append to its log except another committer of the same
+// cluster. Thread-safe.
+class Engine {
+ public:
+  // Reads the count records, removes leftover spill files.
+  static absl::StatusOr<std::unique_ptr<Engine>> Open(persistence::Storage& storage,
+                                                      const EngineOptions& options);
+  // Waits for commits in flight; transactions must be gone before.
+  ~Engine();
+
+  // A transaction on the newest commit acknowledged.
+  std::shared_ptr<Transaction> Begin(const TransactionOptions& options);
+
+  // Commits; `done` is called once, on a pool thread (or at once for a transaction that wrote
+  // nothing), never with a lock held. OK: everything is on stable storage (kSynced) and visible to
+  // every later Begin. ABORTED: nothing happened, run it again. kDiskFull: nothing happened.
+  // UNAVAILABLE: the log failed; whether this commit survived is unknown until the database is
+  // opened again, and FindOutcome tells then. A second call with the same token joins the first.
+  // The transaction may not be used after the call.
+  void Commit(std::shared_ptr<Transaction> transaction, CommitOptions options,
+              absl::AnyInvocable<void(CommitResult)> done);
+
+  // Commit that waits.
+  CommitResult CommitAndWait(std::shared_ptr<Transaction> transaction, CommitOptions options = {});
+
+  // What became of `token`: in flight, committed in the retention time, or nothing known.
+  // OUTCOME_UNKNOWN (FAILED_PRECONDITION) for a token older than what is kept.
+  absl::StatusOr<std::optional<Outcome>> FindOutcome(const Uuid& token);
+
+  // The newest commit that Begin would see.
+  Sequence published() const;
+
+  // UNAVAILABLE after the log failed.
+  absl::Status health() const;
+
+  // Folds count records into their nodes, so that the next opening is quick. Waits.
+  absl::Status Fold();
+
+  TransactionId NewTransactionId();
+  const Limits& limits() const { return options_.limits; }
+  base::Clock& clock() const { return *options_.clock; }
+
+  struct Statistics {
+    uint64_t commits = 0;
+    uint64_t aborts = 0;
+    uint64_t groups = 0;
+    uint64_t merge_deltas = 0;
+    uint64_t whole_images = 0;
+    uint64_t count_records = 0;
+    uint64_t queued = 0;
+    NodeCache::Counters cache;
+  };
+  Statistics statistics() const;
+
+ private:
+  Engine(persistence::Storage& storage, const EngineOptions& options);
+
+  const EngineOptions options_;
+  persistence::Storage& storage_;
+  std::unique_ptr<Committer> committer_;
+};
+
+}  // namespace sop::txn

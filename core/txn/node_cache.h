@@ -1,0 +1,129 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
+#include "core/base/ids.h"
+#include "core/base/mutex.h"
+#include "core/btree/node_version.h"
+
+namespace sop::txn {
+
+// Memory that several caches share. Thread-safe.
+class CacheBudget {
+ public:
+  explicit CacheBudget(size_t limit_bytes) : limit_(limit_bytes) {}
+  void Charge(int64_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
+  bool exceeded() const {
+    return used_.load(std::memory_order_relaxed) > static_cast<int64_t>(limit_);
+  }
+  size_t used_bytes() const {
+    return static_cast<size_t>(std::max<int64_t>(0, used_.load(std::memory_order_relaxed)));
+  }
+  size_t limit_bytes() const { return limit_; }
+
+ private:
+  const size_t limit_;
+  std::atomic<int64_t> used_{0};
+};
+
+// Versions of the nodes of one database. A version carries [from, until): it is what every snapshot
+// S with from <= S < until sees. The newest has no until as long as its successor is unknown *and*
+// it is known to be the newest.
+//
+// Invariants:
+// 1. For one node the intervals do not overlap.
+// 2. A version whose interval is open is the node's newest.
+// 3. Versions above published() are never evicted: storage does not have them yet.
+//
+// A reader of snapshot S that finds nothing reads storage at S and offers the result with
+// Insert(S): the version then holds for [its sequence, S], and on without end only if nothing newer
+// can have been forgotten. (Taking "the newest version not newer than S" is wrong once a middle
+// version was evicted.)
+// Thread-safe.
+class NodeCache {
+ public:
+  explicit NodeCache(std::shared_ptr<CacheBudget> budget);
+  ~NodeCache();
+
+  // The version that snapshot `at` sees. False if the cache does not know; a known absence is true
+  // with a null `*node`.
+  bool Find(TreeId tree, NodeId node, Sequence at, btree::NodeRef* version);
+
+  // The newest version, if the cache knows which it is.
+  bool FindNewest(TreeId tree, NodeId node, btree::NodeRef* version);
+
+  // `version` was read from storage at snapshot `at`; null if it did not exist.
+  void Insert(TreeId tree, NodeId node, Sequence at, const btree::NodeRef& version);
+
+  // Committer: from `from` on the node is `version` (null: gone). Ends the newest version there.
+  void Install(TreeId tree, NodeId node, Sequence from, btree::NodeRef version);
+
+  // Committer: takes back Installs above `sequence`. The nodes' newest version is then unknown
+  // until it is read again.
+  void Withdraw(TreeId tree, NodeId node, Sequence sequence);
+
+  // Versions up to here are in storage. Snapshots below `oldest_snapshot` are gone, so versions
+  // that ended before it are garbage.
+  void Publish(Sequence published, Sequence oldest_snapshot);
+
+  // Forgets everything, pinned versions too. No reader may be using the cache.
+  struct Counters {
+    uint64_t hits = 0;
+    uint64_t misses = 0;
+    uint64_t evictions = 0;
+  };
+  Counters counters() const;
+
+ private:
+  static constexpr int kShards = 64;
+  static constexpr uint64_t kOpen = UINT64_MAX;
+
+  struct Key {
+    TreeId tree;
+    NodeId node;
+    friend bool operator==(const Key&, const Key&) = default;
+    template <typename H>
+    friend H AbslHashValue(H h, const Key& key) {
+      return H::combine(std::move(h), key.tree.value, key.node.value);
+    }
+  };
+  struct Version {
+    uint64_t from = 0;
+    uint64_t until = kOpen;
+    btree::NodeRef node;
+  };
+  struct Entry {
+    absl::InlinedVector<Version, 1> versions;  // newest first
+    bool referenced = true;
+  };
+  struct alignas(64) Shard {
+    base::Mutex mu;
+    absl::flat_hash_map<Key, Entry> entries SOP_GUARDED_BY(mu);
+    std::vector<Key> ring SOP_GUARDED_BY(mu);  // clock order; may name evicted entries
+    size_t hand SOP_GUARDED_BY(mu) = 0;
+    uint64_t floor SOP_GUARDED_BY(mu) = 0;  // newest `from` of any version forgotten
+    uint64_t hits SOP_GUARDED_BY(mu) = 0;
+    uint64_t misses SOP_GUARDED_BY(mu) = 0;
+    uint64_t evictions SOP_GUARDED_BY(mu) = 0;
+  };
+
+  Shard& ShardOf(const Key& key);
+  static size_t ChargeOf(const Version& version);
+  Entry& EntryOf(Shard& shard, const Key& key) SOP_REQUIRES(shard.mu);
+  void DropGarbage(Shard& shard, Entry& entry) SOP_REQUIRES(shard.mu);
+  void EvictSome(Shard& shard) SOP_REQUIRES(shard.mu);
+  // Evicts what is not pinned; true if nothing is left.
+  bool EvictEntry(Shard& shard, Entry& entry) SOP_REQUIRES(shard.mu);
+
+  const std::shared_ptr<CacheBudget> budget_;
+  std::atomic<uint64_t> published_{0};
+  std::atomic<uint64_t> oldest_snapshot_{0};
+  std::vector<Shard> shards_;
+};
+
+}  // namespace sop::txn

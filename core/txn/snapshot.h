@@ -1,0 +1,53 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "core/base/ids.h"
+#include "core/btree/tree.h"
+#include "core/persistence/storage.h"
+#include "core/txn/count_ledger.h"
+#include "core/txn/node_cache.h"
+
+namespace sop::txn {
+
+// One committed state of the database, held open. Everything published up to sequence() is in it.
+// Thread-safe: immutable; cache and ledger synchronise themselves.
+class Snapshot {
+ public:
+  Snapshot(Sequence sequence, std::shared_ptr<const persistence::StorageSnapshot> storage,
+           NodeCache& cache, const CountLedger& ledger)
+      : sequence_(sequence), storage_(std::move(storage)), cache_(cache), ledger_(ledger) {}
+
+  Sequence sequence() const { return sequence_; }
+  const persistence::StorageSnapshot& storage() const { return *storage_; }
+
+  // The node as of sequence(), from the cache or from storage; null if it does not exist.
+  absl::StatusOr<btree::NodeRef> ReadNode(TreeId tree, NodeId node) const;
+
+ private:
+  const Sequence sequence_;
+  const std::shared_ptr<const persistence::StorageSnapshot> storage_;
+  NodeCache& cache_;
+  const CountLedger& ledger_;
+};
+
+// Parses what storage gave for a node and completes the counts of an inner one. Damage names the
+// tree.
+absl::StatusOr<btree::NodeRef> MakeNodeVersion(std::string bytes, TreeId tree, NodeId node,
+                                               Sequence at, const CountLedger& ledger);
+
+// A Snapshot as the tree wants it. Thread-safe.
+class SnapshotSource : public btree::NodeSource {
+ public:
+  explicit SnapshotSource(const Snapshot& snapshot) : snapshot_(snapshot) {}
+  absl::StatusOr<btree::NodeRef> Read(TreeId tree, NodeId node) override {
+    return snapshot_.ReadNode(tree, node);
+  }
+
+ private:
+  const Snapshot& snapshot_;
+};
+
+}  // namespace sop::txn

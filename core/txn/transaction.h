@@ -1,0 +1,220 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/base/ids.h"
+#include "core/btree/item.h"
+#include "core/txn/assumption.h"
+#include "core/txn/conflict_window.h"
+#include "core/txn/overlay.h"
+#include "core/txn/read_set.h"
+#include "core/txn/snapshot.h"
+
+namespace sop::txn {
+
+enum class Mode : uint8_t { kReadWrite, kReadOnly };
+
+enum class Isolation : uint8_t {
+  kSerializable,  // everything read must still hold at commit
+  kSnapshot,      // only keys written are checked, against other writes
+};
+
+// Whether a read goes into the read set. Untracked reads are for navigation and maintenance whose
+// outcome does not matter to the transaction's meaning.
+enum class Tracking : uint8_t { kTracked, kUntracked };
+
+enum class Placement : uint8_t { kInNode, kOutOfNode };
+
+struct TransactionOptions {
+  Mode mode = Mode::kReadWrite;
+  Isolation isolation = Isolation::kSerializable;
+};
+
+// What a store tells the tree about itself.
+struct TreeOptions {
+  uint32_t slot_length = 20'000;  // most items of a node, 2 to 20,000
+};
+
+// A tree as one transaction calls it.
+struct TreeSlot {
+  int index = -1;
+  friend bool operator==(const TreeSlot&, const TreeSlot&) = default;
+};
+
+// What to write beside a key. Views are copied.
+struct ItemWrite {
+  uint8_t format = 0;
+  std::string_view ride_on;
+  std::string_view value;
+  Placement placement = Placement::kInNode;
+  // Where in the key or value (big endian, 8 bytes) the committer writes the commit's Serial:
+  // numbers that are unique in the database and ascend in commit order. Reads of one's own write
+  // see 0xff bytes there until then.
+  std::optional<uint32_t> late_key_offset;
+  std::optional<uint32_t> late_value_offset;
+};
+
+class TransactionCursor;
+
+// A snapshot of one database plus this transaction's own writes. Obtained from Engine::Begin; ended
+// by Engine::Commit or by destruction, which rolls back. Errors of single calls leave it usable.
+//
+// Invariants:
+// 1. Reads see the snapshot and, on top, what this transaction wrote before.
+// 2. In a serialisable read-write transaction whatever a tracked read revealed is in the read set.
+// Confined to one thread at a time.
+class Transaction {
+ public:
+  Transaction(TransactionId id, const TransactionOptions& options,
+              std::shared_ptr<const Snapshot> snapshot, std::unique_ptr<SpillSpace> spill,
+              const Limits& limits);
+  ~Transaction();
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+
+  TransactionId id() const { return id_; }
+  Mode mode() const { return options_.mode; }
+  Isolation isolation() const { return options_.isolation; }
+  // The newest commit that it sees.
+  Sequence read_version() const { return snapshot_->sequence(); }
+  const Snapshot& snapshot() const { return *snapshot_; }
+
+  // --- Trees ---
+
+  // The same slot for the same id.
+  TreeSlot OpenTree(TreeId tree, const TreeOptions& options);
+  // A tree that gets its id at commit, by an assumption that calls CommitView::Bind.
+  TreeSlot NewTree(const TreeOptions& options);
+  // Nothing for a NewTree.
+  std::optional<TreeId> tree_id(TreeSlot slot) const;
+
+  // --- Reads --- (DATA_LOSS for damage, UNAVAILABLE for I/O errors)
+
+  // The item, its value still a reference if it is kept out of the node (see LoadValue). Nothing if
+  // the key is not there, which a tracked read remembers too.
+  absl::StatusOr<std::optional<btree::Item>> Get(TreeSlot tree, std::string_view key, ReadMode mode,
+                                                 Tracking tracking = Tracking::kTracked);
+  // Exact number of items with keys in [begin, end); an empty `end` means no upper bound. A
+  // concurrent commit conflicts only if it changes the number.
+  absl::StatusOr<uint64_t> Count(TreeSlot tree, std::string_view begin, std::string_view end);
+  // Ordered reading; see TransactionCursor.
+  std::unique_ptr<TransactionCursor> NewCursor(TreeSlot tree, ReadMode mode,
+                                               Tracking tracking = Tracking::kTracked);
+  // Replaces a reference by the value itself. DATA_LOSS if size or checksum differ.
+  absl::Status LoadValue(TreeSlot tree, btree::Item* item) const;
+
+  // --- Writes --- (READ_ONLY_TRANSACTION; LIMIT_EXCEEDED above Limits; kDiskFull from spilling)
+
+  // Blind: says nothing about what was there. `change`: kValueOnly if the caller knows, from a
+  // tracked read, that the key is there with equal ride-on bytes.
+  absl::Status Put(TreeSlot tree, std::string_view key, const ItemWrite& item,
+                   ChangeKind change = ChangeKind::kStructural);
+  // Blind: OK if the key is not there.
+  absl::Status Erase(TreeSlot tree, std::string_view key);
+  // REQUIRES: the caller knows, from a tracked read, that the key is there.
+  absl::Status SetRideOn(TreeSlot tree, std::string_view key, std::string_view ride_on);
+  // Adds to a counter, which starts at 0; commutes with every other Add.
+  absl::Status Add(TreeSlot tree, std::string_view key, int64_t amount);
+  // Something to be settled when the transaction's turn to commit comes.
+  void Assume(std::unique_ptr<Assumption> assumption);
+
+  // Nothing written and nothing assumed.
+  bool IsEmpty() const;
+  uint64_t write_count() const { return write_count_; }
+  uint64_t write_bytes() const { return write_bytes_; }
+
+ private:
+  friend class TransactionCursor;
+  friend class CommitBuilder;
+  friend class Validator;
+
+  struct Tree {
+    std::optional<TreeId> id;
+    TreeOptions options;
+    Overlay overlay;
+  };
+
+  bool Tracks(Tracking tracking) const;
+  void TrackPoint(TreeSlot tree, std::string_view key, ReadMode mode);
+  void CoarsenIfNeeded();
+  absl::Status CheckWritable(uint64_t bytes) const;
+  absl::Status Write(TreeSlot tree, std::string_view key, std::string payload);
+  absl::StatusOr<std::optional<btree::Item>> GetBase(const Tree& tree, std::string_view key) const;
+  Tree& at(TreeSlot slot) { return *trees_[static_cast<size_t>(slot.index)]; }
+  const Tree& at(TreeSlot slot) const { return *trees_[static_cast<size_t>(slot.index)]; }
+
+  const TransactionId id_;
+  const TransactionOptions options_;
+  const std::shared_ptr<const Snapshot> snapshot_;
+  const std::unique_ptr<SpillSpace> spill_;
+  const Limits limits_;
+  std::vector<std::unique_ptr<Tree>> trees_;
+  ReadSet read_set_;
+  std::vector<std::unique_ptr<Assumption>> assumptions_;
+  uint64_t write_count_ = 0;
+  uint64_t write_bytes_ = 0;
+};
+
+// A position in one tree as its transaction sees it: snapshot and own writes merged. What was
+// passed over is in the read set as one range once the cursor is moved elsewhere or destroyed. Do
+// not write to the tree while a cursor on it is in use; seek again afterwards. Confined to its
+// transaction.
+class TransactionCursor {
+ public:
+  ~TransactionCursor();
+
+  absl::Status Seek(std::string_view key);        // first item >= key
+  absl::Status SeekBefore(std::string_view key);  // last item < key
+  absl::Status SeekToFirst();
+  absl::Status SeekToLast();
+  // Item number `rank` in key order, from 0. O(log n) plus the transaction's own writes. Remembers
+  // as a count that the rank depends on what is before it.
+  absl::Status SeekToRank(uint64_t rank);
+
+  bool Valid() const { return valid_; }
+  // REQUIRES: Valid().
+  absl::Status Next();
+  absl::Status Previous();
+  // REQUIRES: Valid(). Views until the cursor moves.
+  std::string_view key() const { return key_; }
+  btree::ItemView item() const { return item_; }
+
+ private:
+  friend class Transaction;
+  enum class Direction { kForward, kBackward };
+
+  TransactionCursor(Transaction& transaction, TreeSlot tree, ReadMode mode, Tracking tracking);
+  absl::Status Settle(Direction direction);
+  absl::Status AlignBase(Direction direction);
+  void Cover(std::string_view begin, std::string_view end);
+  void CoverCurrent(Direction direction);
+  void FlushCovered();
+  absl::StatusOr<bool> UseOwn();
+  absl::Status StepBase(Direction direction);
+
+  Transaction& transaction_;
+  const TreeSlot tree_;
+  const ReadMode mode_;
+  const bool tracked_;
+  SnapshotSource source_;
+  btree::Cursor base_;
+  std::optional<Overlay::Iterator> own_;
+  Direction direction_ = Direction::kForward;
+  bool valid_ = false;
+  bool on_base_ = false;  // the current item is the base's, or the base's changed by an own write
+  bool on_own_ = false;
+  std::string key_;
+  btree::ItemView item_;
+  btree::Item merged_;  // backs item_ when an own write changed a base item
+  std::optional<KeyRange> covered_;
+  bool covered_unbounded_ = false;
+};
+
+}  // namespace sop::txn
