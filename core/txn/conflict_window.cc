@@ -56,7 +56,7 @@ class ConflictWindow::Generation {
       entry = at->entry;
       Unlink(entry);
     } else {
-      entry = NewEntry(tree, key);
+      entry = MakeEntry(tree, key);
       index.insert(at, Slot{probe.head, entry});
       ++entry_count_;
     }
@@ -120,7 +120,7 @@ class ConflictWindow::Generation {
     return at == indexes_.end() ? nullptr : at->second.get();
   }
 
-  Entry* NewEntry(TreeId tree, std::string_view key) {
+  Entry* MakeEntry(TreeId tree, std::string_view key) {
     char* const memory = arena_.Allocate(sizeof(Entry) + key.size());
     Entry* const entry = new (memory) Entry{};
     entry->tree = tree;

@@ -106,7 +106,7 @@ size_t Overlay::run_memory_bytes() const {
 
 absl::Status Overlay::Spill() {
   if (!buffer_.empty()) {
-    SOP_ASSIGN_OR_RETURN(const auto writer, space_.NewFile(buffer_.size()));
+    SOP_ASSIGN_OR_RETURN(const auto writer, space_.MakeFile(buffer_.size()));
     for (const auto& slot : buffer_) {
       SOP_RETURN_IF_ERROR(writer->Add(slot.entry->key(), slot.entry->payload()));
     }
@@ -146,7 +146,7 @@ absl::Status Overlay::MergeRuns() {
     expected_entries += runs_[i]->entry_count();
     cursors.emplace_back(*runs_[i]).Seek({});
   }
-  SOP_ASSIGN_OR_RETURN(const auto writer, space_.NewFile(expected_entries));
+  SOP_ASSIGN_OR_RETURN(const auto writer, space_.MakeFile(expected_entries));
   while (true) {
     SpillCursor* lowest = nullptr;
     for (SpillCursor& cursor : cursors) {

@@ -3,8 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
@@ -69,8 +71,9 @@ class ReadSet {
   // Brings memory_bytes() to half of the budget, in this order and no further than needed: drops
   // points inside ranges; replaces points by leaf ranges; replaces counts by ranges; joins the
   // ranges with the smallest gaps between them; covers whole trees. (A tree's fixed part of a few
-  // hundred bytes stays: budgets are to be far above that.) Nothing is lost, also if
-  // `leaf_range_of` fails: then its status is returned and the set may still be over budget.
+  // hundred bytes stays, and one range for each mode: budgets are to be far above that.) Nothing is
+  // lost, also if `leaf_range_of` fails: then its status is returned and the set may still be over
+  // budget.
   absl::Status Coarsen(LeafRangeOf leaf_range_of);
 
   // Whether a read of `key` with `mode` is covered by a point or a range.
@@ -94,6 +97,7 @@ class ReadSet {
 
  private:
   static constexpr size_t kInlinePoints = 16;
+  static constexpr size_t kCountsCompared = 16;
 
   struct Point {
     std::string_view key;
@@ -124,8 +128,9 @@ class ReadSet {
    private:
     using Map = absl::btree_map<std::string, std::string, std::less<>>;
 
+    static size_t BytesOf(const Map::value_type& range);
     bool ExtendLast(std::string_view begin, std::string_view end);
-    void Erase(Map::iterator* it);
+    void Replace(Map ranges);
 
     Map ranges_;
     // The range that was added to last; end() when unknown. Moves with every change of the map.
@@ -135,16 +140,28 @@ class ReadSet {
   using PointMap =
       absl::flat_hash_map<std::string_view, ReadMode, base::StringHash, std::equal_to<>>;
   struct Tree {
+    RangeMap& RangesOf(ReadMode mode) { return ranges[static_cast<size_t>(mode)]; }
+    const RangeMap& RangesOf(ReadMode mode) const { return ranges[static_cast<size_t>(mode)]; }
+    size_t PointBytes() const;
+    size_t CountBytes() const;
+    size_t memory_bytes() const;  // without the struct itself
+
     Arena keys;                                            // of the points
     absl::InlinedVector<Point, kInlinePoints> few_points;  // while there are no more than these
     PointMap many_points;                                  // afterwards
     RangeMap ranges[2];                                    // by ReadMode
     absl::InlinedVector<Count, 1> counts;
+    size_t count_bytes = 0;  // of the strings in `counts`
   };
 
   Tree& TreeAt(int tree);
+  Tree& TreeOf(int used_tree) { return *trees_[static_cast<size_t>(used_tree)]; }
+  const Tree* FindTree(int tree) const;
   static bool CoveredByRange(const Tree& tree, std::string_view key, ReadMode mode);
-  static size_t PointBytes(const Tree& tree);
+  static std::vector<Point> TakeUncoveredPoints(Tree& tree);
+  static void CoarsenCounts(Tree& tree);
+  void DropCoveredPoints(int used_tree);
+  absl::Status CoarsenPoints(int used_tree, LeafRangeOf leaf_range_of);
 
   const size_t budget_bytes_;
   absl::InlinedVector<std::unique_ptr<Tree>, 4> trees_;  // by handle; null while unused

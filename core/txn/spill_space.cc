@@ -51,7 +51,7 @@ absl::Status SpillSpace::SpillWhileOverBudget() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<SpillFileWriter>> SpillSpace::NewFile(uint64_t expected_entries) {
+absl::StatusOr<std::unique_ptr<SpillFileWriter>> SpillSpace::MakeFile(uint64_t expected_entries) {
   if (!folder_made_) {
     SOP_RETURN_IF_ERROR(files_.MakeFolders(folder_));
     folder_made_ = true;

@@ -46,7 +46,7 @@ class SpillSpace {
   void Unregister(Overlay* overlay);
   // Writes out the largest buffers while all of them exceed the budget.
   absl::Status SpillWhileOverBudget();
-  absl::StatusOr<std::unique_ptr<SpillFileWriter>> NewFile(uint64_t expected_entries);
+  absl::StatusOr<std::unique_ptr<SpillFileWriter>> MakeFile(uint64_t expected_entries);
 
   base::FileSystem& files_;
   const std::string folder_;
