@@ -7,7 +7,9 @@
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "core/base/check.h"
+#include "core/base/checksum.h"
 #include "core/txn/arena.h"
+#include "core/txn/key_filter.h"
 #include "core/txn/key_slot.h"
 
 namespace sop::txn {
@@ -38,6 +40,18 @@ constexpr size_t kSlotBytes = 24;
 // A tree's own part of a generation: the index object, its map entry, the unused part of its nodes.
 constexpr size_t kIndexBytes = 384;
 
+// About what an entry takes with a key of 16 bytes: to size filters.
+constexpr size_t kEntryBytes = sizeof(Entry) + 16 + kSlotBytes;
+
+// A key as all generations are asked for it.
+struct HashedKey {
+  HashedKey(TreeId tree, std::string_view key)
+      : probe(key), hash(base::Checksum64(key) + tree.value * 0x9e3779b97f4a7c15ULL) {}
+
+  KeyProbe probe;
+  uint64_t hash;
+};
+
 bool InRange(std::string_view key, std::string_view begin, std::string_view end) {
   return key >= begin && (end.empty() || key < end);
 }
@@ -47,17 +61,21 @@ bool InRange(std::string_view key, std::string_view begin, std::string_view end)
 // The changes of an interval of sequences, one entry for each key. Confined to the committer.
 class ConflictWindow::Generation {
  public:
-  void Add(TreeId tree, std::string_view key, Sequence sequence, ChangeKind kind) {
-    const KeyProbe probe(key);
+  // `share_bytes`: what the generation may grow to.
+  explicit Generation(size_t share_bytes) : filter_(share_bytes / kEntryBytes) {}
+
+  void Add(TreeId tree, const HashedKey& hashed, Sequence sequence, ChangeKind kind) {
+    const auto& [probe, hash] = hashed;
     Index& index = IndexOf(tree);
     const auto at = index.lower_bound(probe);
     Entry* entry;
-    if (at != index.end() && at->head == probe.head && at->entry->key() == key) {
+    if (at != index.end() && at->head == probe.head && at->entry->key() == probe.key) {
       entry = at->entry;
       Unlink(entry);
     } else {
-      entry = MakeEntry(tree, key);
+      entry = MakeEntry(tree, probe.key);
       index.insert(at, Slot{probe.head, entry});
+      filter_.Add(hash);
       ++entry_count_;
     }
     entry->last_change = sequence;
@@ -66,7 +84,9 @@ class ConflictWindow::Generation {
   }
 
   // The key's entry, or null.
-  const Entry* Find(TreeId tree, const KeyProbe& probe) const {
+  const Entry* Find(TreeId tree, const HashedKey& hashed) const {
+    if (!filter_.MayContain(hashed.hash)) return nullptr;
+    const KeyProbe& probe = hashed.probe;
     const Index* const index = FindIndex(tree);
     if (index == nullptr) return nullptr;
     const auto at = index->lower_bound(probe);
@@ -99,8 +119,8 @@ class ConflictWindow::Generation {
   Sequence last_change() const { return newest_->last_change; }
 
   size_t memory_bytes() const {
-    return sizeof(*this) + arena_.memory_bytes() + entry_count_ * kSlotBytes +
-           indexes_.size() * kIndexBytes;
+    return sizeof(*this) + filter_.memory_bytes() + arena_.memory_bytes() +
+           entry_count_ * kSlotBytes + indexes_.size() * kIndexBytes;
   }
 
  private:
@@ -141,6 +161,7 @@ class ConflictWindow::Generation {
     newest_ = entry;
   }
 
+  KeyFilter filter_;  // of the keys, so that a probe skips most generations without them
   Arena arena_;
   absl::flat_hash_map<TreeId, std::unique_ptr<Index>> indexes_;
   // The tree of the last Add: the keys of a transaction mostly come tree by tree.
@@ -164,7 +185,7 @@ ConflictWindow::Generation& ConflictWindow::NewestWithSpace() {
   }
   // The one to be begun may grow by its share.
   while (!generations_.empty() && older_bytes_ + share > budget_bytes_) DropOldest();
-  generations_.push_back(std::make_unique<Generation>());
+  generations_.push_back(std::make_unique<Generation>(share));
   return *generations_.back();
 }
 
@@ -178,7 +199,7 @@ void ConflictWindow::DropOldest() {
 void ConflictWindow::Add(TreeId tree, std::string_view key, Sequence sequence, ChangeKind kind) {
   SOP_CHECK(sequence >= newest_);
   newest_ = sequence;
-  NewestWithSpace().Add(tree, key, sequence, kind);
+  NewestWithSpace().Add(tree, HashedKey(tree, key), sequence, kind);
 }
 
 void ConflictWindow::Forget(Sequence sequence) {
@@ -190,11 +211,12 @@ void ConflictWindow::Forget(Sequence sequence) {
 
 ProbeResult ConflictWindow::Probe(TreeId tree, std::string_view key, Sequence since,
                                   ReadMode mode) const {
-  const KeyProbe probe(key);
+  if (newest_ <= since) return {};
+  const HashedKey hashed(tree, key);
   for (auto at = generations_.rbegin(); at != generations_.rend(); ++at) {
     const Generation& generation = **at;
     if (generation.last_change() <= since) break;
-    const Entry* const entry = generation.Find(tree, probe);
+    const Entry* const entry = generation.Find(tree, hashed);
     if (entry == nullptr) continue;
     if (entry->ChangedAfter(since, mode)) return {ProbeOutcome::kChanged, entry->key()};
     // The newest entry of a key has its very last change, even for a snapshot beyond reach, as long

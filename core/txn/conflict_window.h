@@ -32,10 +32,10 @@ struct ProbeResult {
 // without touching the tree. A cache: what no longer fits is dropped, oldest first, and the answer
 // for older snapshots is kBeyondReach.
 //
-// Kept as up to kGenerations generations, each an ordered index over its own arena. Changes go to
-// the newest; when it is full, one more is begun and the oldest is dropped whole. A probe visits
-// only the generations that hold a sequence above `since`: one or two for a transaction of
-// ordinary length, and those are small enough to stay in the processor's caches.
+// Kept as up to kGenerations generations, each an ordered index over its own arena, and a filter.
+// Changes go to the newest; when it is full, one more is begun and the oldest is dropped whole. A
+// probe visits only the generations that hold a sequence above `since`: one or two for a
+// transaction of ordinary length, and those are small enough to stay in the processor's caches.
 //
 // Invariants:
 // 1. Every change in (reach(), newest Add] is remembered: as the last change of its key in its
