@@ -116,7 +116,7 @@ struct TailMoved {
 
 using AppendResult = std::variant<Committed, TailMoved>;
 
-// The one order of commits of a database. Thread-compatible: one committer at a time calls Append.
+// The one order of commits of a database. One committer at a time calls Append. Thread-compatible.
 class CommitLog {
  public:
   virtual ~CommitLog() = default;
@@ -128,6 +128,7 @@ class CommitLog {
   // Writes `record` atomically if the tail still is `expected_tail`; after Committed, snapshots
   // taken later see it.
   // RESOURCE_EXHAUSTED (kDiskFull): refused, nothing was written, later records may succeed.
+  // FAILED_PRECONDITION (kPreconditionNotMet): refused, a sealed value that it names is not there.
   // UNAVAILABLE: an fsync or write failed; whether the record survives is unknown and every later
   // Append fails the same way until the database is opened again.
   virtual absl::StatusOr<AppendResult> Append(Sequence expected_tail, const CommitRecord& record,

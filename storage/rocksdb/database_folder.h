@@ -1,0 +1,50 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/base/file_system.h"
+#include "storage/rocksdb/database_format.h"
+
+namespace sop::rocksdb_storage {
+
+// A database's folder, held against other processes while this lives (docs/formats/folder.md).
+// Thread-compatible.
+class DatabaseFolder {
+ public:
+  // Makes the folder if need be, locks it, empties its spill folder and reads SOP-FORMAT. `files`
+  // must outlive this. kFolderInUse, naming the process that holds the folder; kFormatNotSupported;
+  // kDamaged; UNAVAILABLE and kDiskFull of the file system.
+  static absl::StatusOr<std::unique_ptr<DatabaseFolder>> Enter(std::string path,
+                                                               base::FileSystem& files);
+
+  // Absent while the database's creation has not finished.
+  const std::optional<DatabaseFormat>& format() const { return format_; }
+  // Finishes the creation. On OK the format is on stable storage.
+  absl::Status WriteFormat(const DatabaseFormat& format);
+
+  const std::string& path() const { return path_; }
+  std::string rocksdb_path() const { return path_ + "/db"; }
+  std::string spill_path() const { return path_ + "/spill"; }
+
+  // Names in the folder that are none of ours. They are left alone.
+  absl::StatusOr<std::vector<std::string>> Strangers() const;
+
+ private:
+  DatabaseFolder(std::string path, base::FileSystem& files)
+      : path_(std::move(path)), files_(files) {}
+
+  absl::Status ReadFormat();
+  std::string format_path() const { return path_ + "/SOP-FORMAT"; }
+
+  const std::string path_;
+  base::FileSystem& files_;
+  std::unique_ptr<base::FileLock> lock_;
+  std::optional<DatabaseFormat> format_;
+};
+
+}  // namespace sop::rocksdb_storage

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <rocksdb/db.h>
+
+#include "absl/status/statusor.h"
+#include "core/base/ids.h"
+#include "core/persistence/storage.h"
+#include "storage/rocksdb/database_folder.h"
+#include "storage/rocksdb/rocksdb_environment.h"
+#include "storage/rocksdb/rocksdb_tuning.h"
+#include "storage/rocksdb/write_health.h"
+
+namespace sop::rocksdb_storage {
+
+// Keys of the families (docs/formats/folder.md).
+std::string TreeKey(TreeId tree);                   // first key of a tree in nodes and blobs
+std::string ItemKey(TreeId tree, uint64_t number);  // a node or a value
+std::string RowKey(std::string_view key);           // a row of core/txn in meta and outcomes
+inline constexpr std::string_view kTailKey{"\0tail", 5};
+inline constexpr std::string_view kDatabaseIdKey{"\0id", 3};
+inline constexpr std::string_view kRowsEnd{"\x02", 1};  // greater than every RowKey
+
+// An open RocksDB with its families, in the folder it holds. Shared by the storage and its
+// snapshots, which may outlive the storage: the folder stays locked until the last has gone.
+// Thread-safe.
+class OpenDatabase {
+ public:
+  // Opens the database of `folder`, or makes it if its creation never finished.
+  // kDamaged: files are missing or do not verify.
+  static absl::StatusOr<std::shared_ptr<OpenDatabase>> Open(std::unique_ptr<DatabaseFolder> folder,
+                                                            const RocksDbEnvironment& environment,
+                                                            persistence::ApplyFunction apply);
+  ~OpenDatabase();
+  OpenDatabase(const OpenDatabase&) = delete;
+  OpenDatabase& operator=(const OpenDatabase&) = delete;
+
+  rocksdb::DB& db() const { return *db_; }
+  rocksdb::ColumnFamilyHandle* family(Family family) const {
+    return families_[static_cast<size_t>(family)];
+  }
+  DatabaseFolder& folder() const { return *folder_; }
+  WriteHealth& health() const { return *health_; }
+  const rocksdb::Statistics& statistics() const { return *statistics_; }
+
+  // The value of `key` as `options` sees it, or nothing. kDamaged, UNAVAILABLE.
+  absl::StatusOr<std::optional<std::string>> Get(const rocksdb::ReadOptions& options, Family family,
+                                                 std::string_view key) const;
+  // The last sequence that `options` sees; 0 for an empty database.
+  absl::StatusOr<Sequence> ReadTail(const rocksdb::ReadOptions& options) const;
+
+ private:
+  explicit OpenDatabase(std::unique_ptr<DatabaseFolder> folder);
+
+  // Constant after construction.
+  const std::unique_ptr<DatabaseFolder> folder_;
+  const std::shared_ptr<WriteHealth> health_;
+  std::shared_ptr<rocksdb::Statistics> statistics_;
+  std::unique_ptr<rocksdb::DB> db_;
+  std::vector<rocksdb::ColumnFamilyHandle*> families_;
+};
+
+}  // namespace sop::rocksdb_storage

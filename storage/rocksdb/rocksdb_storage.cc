@@ -1,0 +1,267 @@
+#include "storage/rocksdb/rocksdb_storage.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+#include <rocksdb/statistics.h>
+#include <rocksdb/write_batch.h>
+
+#include "core/base/bytes.h"
+#include "core/base/check.h"
+#include "core/base/checksum.h"
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+#include "storage/rocksdb/open_database.h"
+#include "storage/rocksdb/rocksdb_snapshot.h"
+#include "storage/rocksdb/rocksdb_status.h"
+
+namespace sop::rocksdb_storage {
+
+using persistence::CommitRecord;
+using persistence::NodeAction;
+using persistence::Space;
+using persistence::ValueReference;
+
+namespace {
+
+// How long a measurement of the free disk may serve: compactions write as well.
+constexpr absl::Duration kMeasureEvery = absl::Seconds(1);
+
+Family FamilyOf(Space space) { return space == Space::kMeta ? Family::kMeta : Family::kOutcomes; }
+
+uint64_t BytesOf(const CommitRecord& record) {
+  constexpr uint64_t kPerItem = 32;
+  uint64_t bytes = 64;
+  for (const auto& node : record.nodes) bytes += kPerItem + node.bytes.size();
+  for (const auto& row : record.rows) {
+    bytes += kPerItem + row.key.size() + (row.value ? row.value->size() : 0);
+  }
+  for (const auto& value : record.values) {
+    bytes += kPerItem + (value.value ? value.value->size() : 0);
+  }
+  return bytes;
+}
+
+// Whether the record gives space back; such records may use the reserve.
+bool OnlyRemoves(const CommitRecord& record) {
+  if (!record.dropped_trees.empty()) return true;
+  return std::all_of(record.nodes.begin(), record.nodes.end(),
+                     [](const auto& node) { return node.action == NodeAction::kRemove; }) &&
+         std::none_of(record.rows.begin(), record.rows.end(),
+                      [](const auto& row) { return row.value.has_value(); }) &&
+         std::none_of(record.values.begin(), record.values.end(),
+                      [](const auto& value) { return value.value.has_value(); });
+}
+
+absl::Status Unimplemented() {
+  return Error(Reason::kUnimplemented, "values above 64 KiB are not supported by this storage yet");
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RocksDbStorage>> RocksDbStorage::Open(
+    const RocksDbOptions& options, const RocksDbSurroundings& around) {
+  SOP_CHECK(options.apply != nullptr && !options.path.empty());
+  SOP_ASSIGN_OR_RETURN(auto folder, DatabaseFolder::Enter(options.path, around.files));
+  if (options.report != nullptr) {
+    SOP_ASSIGN_OR_RETURN(const std::vector<std::string> strangers, folder->Strangers());
+    for (const std::string& name : strangers) {
+      options.report(
+          fmt::format("{}/{} is none of ours and left alone", options.path, base::Printable(name)));
+    }
+  }
+  SOP_ASSIGN_OR_RETURN(auto database,
+                       OpenDatabase::Open(std::move(folder), around.environment, options.apply));
+  std::unique_ptr<RocksDbStorage> storage(new RocksDbStorage(std::move(database), options, around));
+  SOP_RETURN_IF_ERROR(storage->Start(options, around.random));
+  return storage;
+}
+
+RocksDbStorage::RocksDbStorage(std::shared_ptr<OpenDatabase> database,
+                               const RocksDbOptions& options, const RocksDbSurroundings& around)
+    : database_(std::move(database)),
+      reserve_bytes_(options.reserve_bytes),
+      files_(around.files),
+      clock_(around.clock) {}
+
+RocksDbStorage::~RocksDbStorage() = default;
+
+// A database is made in this order: RocksDB's files, the identity row, SOP-FORMAT. Records come
+// after that, so a tail without SOP-FORMAT means that the file was lost.
+absl::Status RocksDbStorage::Start(const RocksDbOptions& options, base::Random& random) {
+  SOP_ASSIGN_OR_RETURN(const Sequence tail, database_->ReadTail(rocksdb::ReadOptions()));
+  tail_.store(tail.value, std::memory_order_release);
+  const auto& format = database_->folder().format();
+  if (!format.has_value() && tail.value > 0) {
+    return Error(Reason::kDamaged, fmt::format("{}/SOP-FORMAT is missing beside {} records",
+                                               options.path, tail.value));
+  }
+  database_id_ = format.has_value() ? format->database_id : base::MakeUuid7(clock_, random);
+  SOP_ASSIGN_OR_RETURN(const std::optional<std::string> row,
+                       database_->Get(rocksdb::ReadOptions(), Family::kMeta, kDatabaseIdKey));
+  if (format.has_value()) {
+    if (row == database_id_.Bytes()) return absl::OkStatus();
+    return Error(Reason::kDamaged, fmt::format("{}/SOP-FORMAT names database {}, its files another",
+                                               options.path, database_id_.ToString()));
+  }
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  const rocksdb::Status written = database_->db().Put(
+      synced, database_->family(Family::kMeta), ToSlice(kDatabaseIdKey), database_id_.Bytes());
+  if (!written.ok()) return FromRocksDb(written, fmt::format("write {}", options.path));
+  return database_->folder().WriteFormat({database_id_, {}, options.creator});
+}
+
+std::string RocksDbStorage::spill_folder() const { return database_->folder().spill_path(); }
+
+Sequence RocksDbStorage::Tail() const { return Sequence{tail_.load(std::memory_order_acquire)}; }
+
+absl::StatusOr<persistence::AppendResult> RocksDbStorage::Append(
+    Sequence expected_tail, const CommitRecord& record, persistence::Durability durability) {
+  SOP_CHECK(record.first.value == expected_tail.value + 1 && record.first <= record.last);
+  // The folder is locked: nobody else can have moved the tail.
+  SOP_CHECK(expected_tail == Tail());
+  SOP_RETURN_IF_ERROR(database_->health().Check());
+  if (!OnlyRemoves(record)) SOP_RETURN_IF_ERROR(ClaimSpace(BytesOf(record)));
+  rocksdb::WriteBatch batch(BytesOf(record));
+  SOP_RETURN_IF_ERROR(Fill(record, &batch));
+  rocksdb::WriteOptions options;
+  options.sync = durability == persistence::Durability::kSynced;
+  const rocksdb::Status written = database_->db().Write(options, &batch);
+  if (!written.ok()) return database_->health().Fail(written);
+  // A sync that failed in the background while this record was written may have lost it.
+  SOP_RETURN_IF_ERROR(database_->health().CheckFailure());
+  tail_.store(record.last.value, std::memory_order_release);
+  return persistence::Committed{record.last};
+}
+
+absl::Status RocksDbStorage::Fill(const CommitRecord& record, rocksdb::WriteBatch* batch) const {
+  if (!record.sealed_values.empty()) return Unimplemented();
+  rocksdb::Status status;
+  const auto also = [&status](const rocksdb::Status& next) {
+    if (status.ok()) status = next;
+  };
+  rocksdb::ColumnFamilyHandle* const nodes = database_->family(Family::kNodes);
+  for (const persistence::NodeChange& node : record.nodes) {
+    const std::string key = ItemKey(node.tree, node.node.value);
+    switch (node.action) {
+      case NodeAction::kMerge:
+        also(batch->Merge(nodes, key, node.bytes));
+        break;
+      case NodeAction::kPut:
+        also(batch->Put(nodes, key, node.bytes));
+        break;
+      case NodeAction::kRemove:
+        also(batch->Delete(nodes, key));
+        break;
+    }
+  }
+  for (const persistence::RowChange& row : record.rows) {
+    rocksdb::ColumnFamilyHandle* const family = database_->family(FamilyOf(row.space));
+    const std::string key = RowKey(row.key);
+    also(row.value ? batch->Put(family, key, *row.value) : batch->Delete(family, key));
+  }
+  rocksdb::ColumnFamilyHandle* const blobs = database_->family(Family::kBlobs);
+  for (const persistence::ValueChange& value : record.values) {
+    const std::string key = ItemKey(value.tree, value.value_id.value);
+    also(value.value ? batch->Put(blobs, key, *value.value) : batch->Delete(blobs, key));
+  }
+  for (const TreeId tree : record.dropped_trees) {
+    SOP_CHECK(tree.value != UINT32_MAX);
+    const std::string end = TreeKey(TreeId{tree.value + 1});
+    also(batch->DeleteRange(nodes, TreeKey(tree), end));
+    also(batch->DeleteRange(blobs, TreeKey(tree), end));
+  }
+  std::string tail;
+  base::AppendBigEndian64(&tail, record.last.value);
+  also(batch->Put(database_->family(Family::kMeta), ToSlice(kTailKey), tail));
+  if (status.ok()) return absl::OkStatus();
+  return FromRocksDb(status, "gather a record");
+}
+
+absl::Status RocksDbStorage::ClaimSpace(uint64_t bytes) {
+  const base::MutexLock lock(space_mu_);
+  const absl::Duration now = clock_.Monotonic();
+  if (now - measured_at_ >= kMeasureEvery || unclaimed_bytes_ < bytes) {
+    SOP_ASSIGN_OR_RETURN(const uint64_t free, files_.FreeBytes(database_->folder().path()));
+    unclaimed_bytes_ = free > reserve_bytes_ ? free - reserve_bytes_ : 0;
+    measured_at_ = now;
+  }
+  if (unclaimed_bytes_ < bytes) {
+    return Error(
+        Reason::kDiskFull,
+        fmt::format("record of {} bytes for {} would touch the {} bytes kept free on its disk",
+                    bytes, database_->folder().path(), reserve_bytes_),
+        {{"path", database_->folder().path()}, {"limit", fmt::format("{}", reserve_bytes_)}});
+  }
+  unclaimed_bytes_ -= bytes;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<const persistence::StorageSnapshot>> RocksDbStorage::TakeSnapshot() {
+  return RocksDbSnapshot::Take(database_);
+}
+
+absl::StatusOr<uint64_t> RocksDbStorage::FreeBytes() {
+  SOP_ASSIGN_OR_RETURN(const uint64_t free, files_.FreeBytes(database_->folder().path()));
+  return free > reserve_bytes_ ? free - reserve_bytes_ : 0;
+}
+
+absl::StatusOr<uint64_t> RocksDbStorage::ApproximateSize(TreeId tree) {
+  const std::string begin = TreeKey(tree);
+  const std::string end = TreeKey(TreeId{tree.value + 1});
+  const std::string all = TreeKey(TreeId{UINT32_MAX});
+  const rocksdb::Range ranges[] = {{begin, end}, {rocksdb::Slice(), all}};
+  rocksdb::SizeApproximationOptions options;
+  options.include_memtables = true;
+  uint64_t nodes[2] = {0, 0};
+  uint64_t values[2] = {0, 0};
+  for (const auto& [family, sizes] : {std::pair{Family::kNodes, nodes}, {Family::kBlobs, values}}) {
+    const rocksdb::Status status =
+        database_->db().GetApproximateSizes(options, database_->family(family), ranges, 2, sizes);
+    if (!status.ok()) return FromRocksDb(status, "measure a tree");
+  }
+  // RocksDB measures keys of values, not blob files; those are shared out in proportion.
+  uint64_t blob_bytes = 0;
+  database_->db().GetIntProperty(database_->family(Family::kBlobs),
+                                 rocksdb::DB::Properties::kLiveBlobFileSize, &blob_bytes);
+  const double share = values[1] == 0 ? 0 : static_cast<double>(values[0]) / values[1];
+  return nodes[0] + values[0] + static_cast<uint64_t>(share * static_cast<double>(blob_bytes));
+}
+
+absl::StatusOr<std::unique_ptr<persistence::StagedValue>> RocksDbStorage::Stage(
+    TreeId /*tree*/, Serial /*value_id*/) {
+  return Unimplemented();
+}
+
+absl::Status RocksDbStorage::Discard(TreeId /*tree*/, Serial /*value_id*/) {
+  return Unimplemented();
+}
+
+absl::StatusOr<std::string> RocksDbStorage::Read(const persistence::StorageSnapshot& snapshot,
+                                                 TreeId tree, const ValueReference& value,
+                                                 uint64_t offset, uint64_t size) {
+  SOP_ASSIGN_OR_RETURN(std::optional<std::string> bytes, snapshot.ReadValue(tree, value.value_id));
+  if (!bytes.has_value() || bytes->size() != value.size ||
+      base::Checksum64(*bytes) != value.checksum) {
+    return Error(Reason::kDamaged, fmt::format("value {} of tree {} is not what its item refers to",
+                                               value.value_id.value, tree.value));
+  }
+  if (offset >= bytes->size()) return std::string();
+  if (offset == 0 && size >= bytes->size()) return *std::move(bytes);
+  return bytes->substr(offset, size);
+}
+
+absl::Status RocksDbStorage::Compact() {
+  for (size_t i = 1; i < kFamilyNames.size(); ++i) {
+    rocksdb::CompactRangeOptions options;
+    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+    const rocksdb::Status status = database_->db().CompactRange(
+        options, database_->family(static_cast<Family>(i)), nullptr, nullptr);
+    if (!status.ok()) return FromRocksDb(status, fmt::format("compact {}", kFamilyNames[i]));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace sop::rocksdb_storage

@@ -1,0 +1,47 @@
+#include "storage/rocksdb/write_health.h"
+
+#include <fmt/format.h>
+
+#include "core/base/error.h"
+
+namespace sop::rocksdb_storage {
+
+absl::Status WriteHealth::Check() const {
+  const base::MutexLock lock(mu_);
+  return failure_.ok() ? pause_ : failure_;
+}
+
+absl::Status WriteHealth::CheckFailure() const {
+  const base::MutexLock lock(mu_);
+  return failure_;
+}
+
+absl::Status WriteHealth::Fail(const rocksdb::Status& status) {
+  const base::MutexLock lock(mu_);
+  if (failure_.ok()) {
+    failure_ = Error(Reason::kUnavailable,
+                     fmt::format("database {} takes no more writes until it is opened again: {}",
+                                 path_, status.ToString()),
+                     {{"path", path_}});
+  }
+  return failure_;
+}
+
+void WriteHealth::OnBackgroundError(rocksdb::BackgroundErrorReason /*reason*/,
+                                    rocksdb::Status* error) {
+  if (!error->IsNoSpace()) {
+    Fail(*error).IgnoreError();
+    return;
+  }
+  const base::MutexLock lock(mu_);
+  pause_ = Error(Reason::kDiskFull, fmt::format("disk of database {} is full", path_),
+                 {{"path", path_}});
+}
+
+void WriteHealth::OnErrorRecoveryEnd(const rocksdb::BackgroundErrorRecoveryInfo& recovery) {
+  if (!recovery.new_bg_error.ok()) return;
+  const base::MutexLock lock(mu_);
+  pause_ = absl::OkStatus();
+}
+
+}  // namespace sop::rocksdb_storage

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <string>
+
+#include <rocksdb/listener.h>
+
+#include "absl/status/status.h"
+#include "core/base/mutex.h"
+
+namespace sop::rocksdb_storage {
+
+// Whether a database may still acknowledge writes.
+//
+// 1. A failed write or fsync, ours or one of RocksDB's background, is for ever: what is on disk is
+//    unknown, and a second fsync may lie.
+// 2. A background write that met a full disk only pauses writes until RocksDB has recovered.
+// Thread-safe.
+class WriteHealth : public rocksdb::EventListener {
+ public:
+  explicit WriteHealth(std::string path) : path_(std::move(path)) {}
+
+  // UNAVAILABLE for ever after Fail(), kDiskFull while paused.
+  absl::Status Check() const SOP_EXCLUDES(mu_);
+  // UNAVAILABLE for ever after Fail(), else OK.
+  absl::Status CheckFailure() const SOP_EXCLUDES(mu_);
+
+  // Records that a write failed and returns what every later Check() returns.
+  absl::Status Fail(const rocksdb::Status& status) SOP_EXCLUDES(mu_);
+
+  const char* Name() const override { return "sop.WriteHealth"; }
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override;
+  void OnErrorRecoveryEnd(const rocksdb::BackgroundErrorRecoveryInfo& recovery) override;
+
+ private:
+  const std::string path_;
+  mutable base::Mutex mu_;
+  absl::Status failure_ SOP_GUARDED_BY(mu_);
+  absl::Status pause_ SOP_GUARDED_BY(mu_);
+};
+
+}  // namespace sop::rocksdb_storage
