@@ -1,0 +1,93 @@
+"""Context: what calls take along; may be given first, or left out, in every call."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any, Callable, Concatenate, Generic, Optional, ParamSpec, Protocol, TypeVar
+from typing import overload
+
+from sop.errors import CancelledError
+
+S = TypeVar("S")
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Context:
+    """Limits the calls that it is given to. Thread-safe.
+
+    `timeout` is the most seconds that one call to the server may take; none by default.
+    """
+
+    def __init__(self, timeout: Optional[float] = None) -> None:
+        self.timeout = timeout
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        """Lets every later call with this context raise CancelledError."""
+        self._cancelled = True
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether cancel() was called."""
+        return self._cancelled
+
+    def remaining(self) -> Optional[float]:
+        """The timeout of a call that starts now. Raises CancelledError after cancel()."""
+        if self._cancelled:
+            raise CancelledError("the context was cancelled")
+        return self.timeout
+
+
+_given: ContextVar[Optional[Context]] = ContextVar("sop_context", default=None)
+
+
+def current_timeout() -> Optional[float]:
+    """The timeout of the context that the running call was given."""
+    context = _given.get()
+    return context.remaining() if context is not None else None
+
+
+class ContextCall(Protocol[P, R_co]):
+    """A method that takes a Context before its own parameters, or not."""
+
+    @overload
+    def __call__(self, ctx: Context, /, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+
+class takes_context(Generic[S, P, R]):
+    """Decorates a method so that callers may give a Context first, as `ctx=`, or not at all."""
+
+    def __init__(self, function: Callable[Concatenate[S, P], R]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+
+    @overload
+    def __get__(self, instance: None, owner: type[S]) -> "takes_context[S, P, R]": ...
+
+    @overload
+    def __get__(self, instance: S, owner: type[S]) -> ContextCall[P, R]: ...
+
+    def __get__(self, instance: Optional[S], owner: type[S]) -> Any:
+        if instance is None:
+            return self
+        function: Callable[..., R] = self._function
+
+        def call(*args: Any, **kwargs: Any) -> R:
+            context = kwargs.pop("ctx", None)
+            if args and isinstance(args[0], Context):
+                context, args = args[0], args[1:]
+            if context is None:
+                return function(instance, *args, **kwargs)
+            before = _given.set(context)
+            try:
+                return function(instance, *args, **kwargs)
+            finally:
+                _given.reset(before)
+
+        return call

@@ -1,0 +1,199 @@
+"""The place in a store that find, first, next and the current item are about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Iterator, Optional
+
+from sop.options import PagingDirection, PagingInfo, ValueDataSize
+from sop.transaction import Transaction
+from sop.v1 import btree_pb2, types_pb2
+
+# Steps read ahead: one item first, then four times as many each time up to this.
+_LONGEST_STEP = 256
+_LONGEST_PAGE = 10_000
+_FORWARD = types_pb2.DIRECTION_FORWARD
+_BACKWARD = types_pb2.DIRECTION_BACKWARD
+_AFTER = btree_pb2.SEEK_TARGET_AFTER
+
+
+@dataclass
+class _Ahead:
+    """Items that lie before the cursor in one direction, read before they were asked for."""
+
+    direction: types_pb2.Direction
+    version: int
+    items: list[types_pb2.Item]
+    is_last: bool
+
+
+class Cursor:
+    """Position in one store in one transaction; the server keeps none.
+
+    It is at an item, or between items (after a find that missed), or off either end, or nowhere.
+    """
+
+    def __init__(self, transaction: Transaction, store: str, size: ValueDataSize) -> None:
+        self._transaction = transaction
+        self._store = store
+        self._queue = transaction.queue_of(store)
+        is_big = size is ValueDataSize.Big
+        self._content = types_pb2.ITEM_CONTENT_KEYS if is_big else types_pb2.ITEM_CONTENT_ITEMS
+        self._key: Optional[types_pb2.Key] = None
+        self._item: Optional[types_pb2.Item] = None
+        self._item_version = 0
+        self._off_end: Optional[types_pb2.Direction] = None
+        self._ahead: Optional[_Ahead] = None
+        self._step = 1
+
+    def seek(
+        self, target: btree_pb2.SeekTarget, key: Optional[types_pb2.Key] = None, item_id: bytes = b""
+    ) -> bool:
+        """Goes to an item; False if there is none."""
+        self._queue.flush()
+        request = self._about(btree_pb2.SeekRequest(target=target, item_id=item_id))
+        request.content = self._content
+        if key is not None:
+            request.key.CopyFrom(key)
+        answer = self._call("Seek", request)
+        self._ahead, self._off_end, self._step = None, None, 1
+        self._key = key
+        self._stand_on(answer.item if answer.HasField("item") else None)
+        return self._item is not None
+
+    def step(self, direction: types_pb2.Direction) -> bool:
+        """Goes to the next item in `direction`; False, and off the end, if there is none.
+
+        From nowhere, or from off the other end, that is the first one in that direction.
+        """
+        if self._off_end == direction:
+            return False
+        if self._key is None or self._off_end is not None:
+            first = direction == _FORWARD
+            return self.seek(
+                btree_pb2.SEEK_TARGET_FIRST if first else btree_pb2.SEEK_TARGET_LAST
+            )
+        ahead = self._ahead
+        fits = ahead is not None and ahead.direction == direction
+        if ahead is None or not fits or ahead.version != self._queue.version:
+            ahead = self._ahead = self._read_ahead(direction)
+        elif not ahead.items and not ahead.is_last:
+            ahead = self._ahead = self._read_ahead(direction)
+        if not ahead.items:
+            self._off_end = direction
+            self._item = None
+            return False
+        self._stand_on(ahead.items.pop(0))
+        return True
+
+    def item(self, with_value: bool) -> Optional[types_pb2.Item]:
+        """The item it is at as the transaction sees it now; None if it is not at an item."""
+        if self._item is None:
+            return None
+        changed = self._item_version != self._queue.version
+        if changed or (with_value and not self._item.HasField("value")):
+            self._queue.flush()
+            # A key alone says which item: the fields that ride on may have changed.
+            request = self._about(btree_pb2.SeekRequest(target=btree_pb2.SEEK_TARGET_EXACT))
+            request.content = types_pb2.ITEM_CONTENT_ITEMS if with_value else self._content
+            request.key.CopyFrom(self._item.key)
+            request.item_id = self._item.item_id
+            answer = self._call("Seek", request)
+            self._stand_on(answer.item if answer.HasField("item") else None)
+        return self._item
+
+    def place(self) -> Optional[types_pb2.Item]:
+        """The key and id of the item it is at, without asking the server."""
+        return self._item
+
+    def read(self, paging: PagingInfo, content: types_pb2.ItemContent) -> list[types_pb2.Item]:
+        """The items that PagingInfo means; then stands on the first one behind them."""
+        backward = paging.direction == PagingDirection.Backward
+        direction = _BACKWARD if backward else _FORWARD
+        wanted = paging.fetch_count or paging.page_size
+        self._queue.flush()
+        if self._off_end == direction or wanted <= 0:
+            return []
+        skip = max(paging.page_offset, 0) * paging.page_size
+        items = list(self._walk(direction, content, skip, wanted + 1))
+        behind = items[wanted] if len(items) > wanted else None
+        self._ahead, self._step = None, 1
+        if behind is not None:
+            self._off_end = None
+            self._stand_on(behind)
+        else:
+            self._off_end, self._item = direction, None
+        return items[:wanted]
+
+    def _walk(
+        self, direction: types_pb2.Direction, content: types_pb2.ItemContent, skip: int, wanted: int
+    ) -> Iterator[types_pb2.Item]:
+        """`wanted` items after `skip` ones, from where the cursor is, its own item included."""
+        request = self._about(btree_pb2.ReadPageRequest(direction=direction, content=content))
+        if self._key is not None and self._off_end is None:
+            self._start_here(request, direction)
+        if skip and not request.HasField("after"):
+            request.offset, skip = skip, 0
+        while wanted > 0:
+            request.page_size = min(skip + wanted, _LONGEST_PAGE)
+            answer = self._call("ReadPage", request)
+            for item in answer.items:
+                if skip:
+                    skip -= 1
+                elif wanted:
+                    wanted -= 1
+                    yield item
+            if answer.end:
+                return
+            request.page_token = answer.next_page_token
+
+    def _start_here(self, request: Any, direction: types_pb2.Direction) -> None:
+        """Lets a page begin with the item the cursor is at, or the one behind its place."""
+        if self._item is not None and self._item.item_id:
+            # A range names keys only; among equal ones the page begins behind the one before.
+            before = btree_pb2.SEEK_TARGET_BEFORE if direction == _FORWARD else _AFTER
+            seek = self._about(
+                btree_pb2.SeekRequest(target=before, item_id=self._item.item_id)
+            )
+            seek.key.CopyFrom(self._item.key)
+            seek.content = types_pb2.ITEM_CONTENT_KEYS
+            answer = self._call("Seek", seek)
+            if answer.HasField("item"):
+                request.after.key.CopyFrom(answer.item.key)
+                request.after.item_id = answer.item.item_id
+        elif direction == _FORWARD:
+            request.range.begin.CopyFrom(self._key)
+        else:
+            request.range.end.CopyFrom(self._key)
+            request.range.end_inclusive = True
+
+    def _read_ahead(self, direction: types_pb2.Direction) -> _Ahead:
+        self._queue.flush()
+        request = self._about(
+            btree_pb2.ReadPageRequest(
+                direction=direction, content=self._content, page_size=self._step
+            )
+        )
+        request.after.key.CopyFrom(self._key)
+        if self._item is not None:
+            request.after.item_id = self._item.item_id
+        answer = self._call("ReadPage", request)
+        self._step = min(self._step * 4, _LONGEST_STEP)
+        return _Ahead(direction, self._queue.version, list(answer.items), answer.end)
+
+    def _stand_on(self, item: Optional[types_pb2.Item]) -> None:
+        self._item = item
+        self._item_version = self._queue.version
+        if item is not None:
+            self._key = item.key
+
+    def _about(self, request: Any) -> Any:
+        request.database = self._transaction.database_name
+        request.store = self._store
+        request.transaction_id = self._transaction.token
+        return request
+
+    def _call(self, rpc: str, request: Any) -> Any:
+        connection = self._transaction.connection
+        return connection.call(getattr(connection.btrees, rpc), request)
+

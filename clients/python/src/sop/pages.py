@@ -1,0 +1,124 @@
+"""Packed pages (docs/formats/page.md): many items in one blob, a column each."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple, Optional, Sequence
+
+from sop.errors import FormatNotSupportedError, InvalidArgumentError
+
+KEYS, RIDE_ON, VERSIONS, ITEM_IDS, VALUES = 0x01, 0x02, 0x04, 0x08, 0x10
+ALL_COLUMNS = 0x1F
+VALUE_LEFT_OUT = 0x01
+_HEADER = struct.Struct("<BBHIIIII")
+_LAST_FORMAT = 3
+
+
+class PackedItem(NamedTuple):
+    """One item. What the page has no column for is empty or 0."""
+
+    key: bytes = b""
+    ride_on: bytes = b""
+    version: int = 0
+    item_id: bytes = b""
+    value: bytes = b""
+    flags: int = 0
+    format: int = 0
+
+
+class _Reader:
+    def __init__(self, page: bytes, at: int) -> None:
+        self._page = page
+        self._at = at
+
+    def take(self, size: int) -> bytes:
+        part = self._page[self._at : self._at + size]
+        if len(part) != size:
+            raise InvalidArgumentError("packed page is too short")
+        self._at += size
+        return part
+
+    def numbers(self, letter: str, size: int, count: int) -> tuple[int, ...]:
+        return struct.unpack(f"<{count}{letter}", self.take(size * count))
+
+    def finish(self) -> None:
+        if self._at != len(self._page):
+            raise InvalidArgumentError("packed page is too long")
+
+
+def parse_page(page: bytes) -> list[PackedItem]:
+    """The items of a page. InvalidArgumentError if it is not well formed."""
+    if page[:1] and page[0] != 1:
+        raise FormatNotSupportedError(f"packed page has format {page[0]}")
+    if len(page) < _HEADER.size:
+        raise InvalidArgumentError("packed page has no header")
+    _, columns, zero, n, key_size, ride_on_size, value_size, zeros = _HEADER.unpack_from(page)
+    if columns & ~ALL_COLUMNS or zero or zeros or (n and not columns):
+        raise InvalidArgumentError("packed page has an unknown column or no columns")
+    sizes = {KEYS: key_size, RIDE_ON: ride_on_size, VALUES: value_size}
+    if any(size and not columns & column for column, size in sizes.items()):
+        raise InvalidArgumentError("packed page has bytes of a column that is not there")
+    reader = _Reader(page, _HEADER.size)
+    versions = reader.numbers("Q", 8, n) if columns & VERSIONS else (0,) * n
+    ids = reader.take(16 * n) if columns & ITEM_IDS else b""
+    ends = {c: reader.numbers("I", 4, n) if columns & c else None for c in sizes}
+    flags = reader.take(n) if columns & VALUES else bytes(n)
+    formats = reader.take(n) if columns & VALUES else bytes(n)
+    parts = {c: _cut(reader.take(sizes[c]), ends[c], n) for c in sizes}
+    reader.finish()
+    if any(each & ~VALUE_LEFT_OUT for each in flags) or any(f > _LAST_FORMAT for f in formats):
+        raise InvalidArgumentError("packed page has an unknown flag or format")
+    item_ids = [ids[16 * i : 16 * i + 16] for i in range(n)]
+    rows = zip(parts[KEYS], parts[RIDE_ON], versions, item_ids, parts[VALUES], flags, formats)
+    return [PackedItem(*row) for row in rows]
+
+
+def _cut(joined: bytes, ends: Optional[Sequence[int]], count: int) -> list[bytes]:
+    if ends is None:
+        return [b""] * count
+    if (ends[-1] if ends else 0) != len(joined):
+        raise InvalidArgumentError("packed page has an end that does not fit")
+    parts = []
+    start = 0
+    for end in ends:
+        if end < start:
+            raise InvalidArgumentError("packed page has ends that fall")
+        parts.append(joined[start:end])
+        start = end
+    return parts
+
+
+def build_page(columns: int, items: Sequence[PackedItem]) -> bytes:
+    """The page of `items` with these columns."""
+    columns_of = {
+        KEYS: [item.key for item in items],
+        RIDE_ON: [item.ride_on for item in items],
+        VALUES: [item.value for item in items],
+    }
+    joined = {c: b"".join(p) if columns & c else b"" for c, p in columns_of.items()}
+    n = len(items)
+    head = _HEADER.pack(
+        1, columns, 0, n, len(joined[KEYS]), len(joined[RIDE_ON]), len(joined[VALUES]), 0
+    )
+    parts = [head]
+    if columns & VERSIONS:
+        parts.append(struct.pack(f"<{n}Q", *(item.version for item in items)))
+    if columns & ITEM_IDS:
+        parts.extend(item.item_id for item in items)
+    for column, contents in columns_of.items():
+        if columns & column:
+            parts.append(struct.pack(f"<{n}I", *_ends(contents)))
+    if columns & VALUES:
+        parts.append(bytes(item.flags for item in items))
+        parts.append(bytes(item.format for item in items))
+    parts.extend(joined.values())
+    return b"".join(parts)
+
+
+def _ends(contents: Sequence[bytes]) -> list[int]:
+    ends = []
+    end = 0
+    for content in contents:
+        end += len(content)
+        ends.append(end)
+    return ends

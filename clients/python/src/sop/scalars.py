@@ -1,0 +1,177 @@
+"""Keys and values: Python objects to messages and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import uuid
+from datetime import datetime, timedelta, timezone
+from typing import Any, Mapping, Optional, Union
+
+from sop.errors import InvalidKeyError, InvalidValueError
+from sop.v1 import types_pb2
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+
+
+class Timestamp(int):
+    """Nanoseconds since 1970-01-01 UTC: a key finer than a datetime, which has microseconds."""
+
+    def __repr__(self) -> str:
+        return f"Timestamp({int(self)})"
+
+
+Scalar = Union[bool, int, float, str, bytes, uuid.UUID, datetime, Timestamp]
+
+
+def is_dataclass_instance(value: object) -> bool:
+    """Whether `value` is an instance of a dataclass, not such a class itself."""
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def nanos_of(value: Union[datetime, Timestamp]) -> int:
+    """Nanoseconds since 1970. A datetime must know its time zone."""
+    if isinstance(value, Timestamp):
+        return int(value)
+    if value.tzinfo is None:
+        raise InvalidKeyError(f"datetime {value} has no time zone: give it a tzinfo")
+    return (value - _EPOCH) // _MICROSECOND * 1000
+
+
+def time_of(nanos: int) -> Union[datetime, Timestamp]:
+    """A datetime where that is exact, else a Timestamp."""
+    if nanos % 1000:
+        return Timestamp(nanos)
+    return _EPOCH + timedelta(microseconds=nanos // 1000)
+
+
+def _fill(target: Any, value: object, field: str) -> None:
+    """Sets the oneof of a Scalar or Key, whose members have the same names."""
+    try:
+        if isinstance(value, bool):
+            target.bool_value = value
+        elif isinstance(value, (Timestamp, datetime)):
+            target.timestamp_nanos = nanos_of(value)
+        elif isinstance(value, int):
+            target.int64_value = value
+        elif isinstance(value, float):
+            target.double_value = value
+        elif isinstance(value, str):
+            target.string_value = value
+        elif isinstance(value, (bytes, bytearray, memoryview)):
+            target.bytes_value = bytes(value)
+        elif isinstance(value, uuid.UUID):
+            target.uuid_value = value.bytes
+        else:
+            kind = type(value).__name__
+            raise InvalidKeyError(
+                f"{_named(field)} is of type {kind}, which is no type of keys",
+                metadata={"field": field, "type": kind},
+            )
+    except ValueError as error:
+        reason = f"{INT64_MIN} to {INT64_MAX}" if isinstance(value, int) else "valid UTF-8"
+        raise InvalidKeyError(
+            f"{_named(field)} is {str(value)[:64]!a}: allowed is {reason}",
+            metadata={"field": field, "limit": reason},
+        ) from error
+
+
+def _named(field: str) -> str:
+    return f"field '{field}'" if field else "key"
+
+
+def _members(record: object) -> Optional[Mapping[str, Any]]:
+    """The fields of a dict or dataclass; None for anything else."""
+    if isinstance(record, Mapping):
+        return record
+    if is_dataclass_instance(record):
+        return {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}  # type: ignore[arg-type]
+    return None
+
+
+def to_key(value: object) -> types_pb2.Key:
+    """The message of a scalar, dict or dataclass. Fields that are None are left out."""
+    if isinstance(value, types_pb2.Key):
+        return value
+    key = types_pb2.Key()
+    members = _members(value)
+    if members is None:
+        _fill(key, value, "")
+        return key
+    for name, member in members.items():
+        if member is not None:
+            _fill(key.record.fields.add(name=name).value, member, name)
+    if not key.record.fields:
+        raise InvalidKeyError("key is a record without fields")
+    return key
+
+
+def _scalar_of(scalar: Any, kind: Optional[str]) -> Scalar:
+    if kind == "timestamp_nanos":
+        return time_of(scalar.timestamp_nanos)
+    if kind == "uuid_value":
+        return uuid.UUID(bytes=scalar.uuid_value)
+    if kind is None:
+        raise ValueError("the server sent a key without a value")
+    value: Scalar = getattr(scalar, kind)
+    return value
+
+
+def from_key(key: types_pb2.Key, key_type: Optional[type] = None) -> Any:
+    """The key as a scalar, as a dict, or as `key_type`, a dataclass."""
+    kind = key.WhichOneof("kind")
+    if kind != "record":
+        return _scalar_of(key, kind)
+    members = {f.name: _scalar_of(f.value, f.value.WhichOneof("kind")) for f in key.record.fields}
+    return as_type(members, key_type)
+
+
+def as_type(members: Any, wanted: Optional[type]) -> Any:
+    """A dict as `wanted`, if that is a dataclass; anything else as it is."""
+    if wanted is not None and dataclasses.is_dataclass(wanted) and isinstance(members, dict):
+        return wanted(**members)
+    return members
+
+
+def _plain(value: object) -> object:
+    """For json: dataclasses become dicts, ids and times become text."""
+    if is_dataclass_instance(value):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}  # type: ignore[arg-type]
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"a {type(value).__name__} is neither text, bytes nor JSON")
+
+
+def to_value(value: object) -> types_pb2.Value:
+    """str is TEXT, bytes are BYTES, everything else is JSON."""
+    try:
+        if isinstance(value, str):
+            return types_pb2.Value(
+                content=value.encode("utf-8"), format=types_pb2.VALUE_FORMAT_TEXT
+            )
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return types_pb2.Value(content=bytes(value), format=types_pb2.VALUE_FORMAT_BYTES)
+        text = json.dumps(
+            value, default=_plain, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
+        return types_pb2.Value(content=text.encode("utf-8"), format=types_pb2.VALUE_FORMAT_JSON)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidValueError(f"value cannot be stored: {error}") from error
+
+
+def value_of(content: bytes, value_format: int, value_type: Optional[type] = None) -> Any:
+    """What to_value() was given; JSON objects as `value_type` if that is a dataclass."""
+    if value_format == types_pb2.VALUE_FORMAT_TEXT:
+        return content.decode("utf-8", "surrogateescape")
+    if value_format == types_pb2.VALUE_FORMAT_JSON:
+        return as_type(json.loads(content), value_type)
+    return content
+
+
+def from_value(value: types_pb2.Value, value_type: Optional[type] = None) -> Any:
+    """See value_of()."""
+    return value_of(value.content, value.format, value_type)
