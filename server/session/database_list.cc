@@ -1,0 +1,100 @@
+#include "server/session/database_list.h"
+
+#include <charconv>
+#include <sstream>
+#include <utility>
+
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+#include "core/btree/name.h"
+#include "fmt/format.h"
+#include "toml++/toml.h"
+
+namespace sop::session {
+namespace {
+
+constexpr int64_t kFormat = 1;
+
+absl::Status Damaged(int64_t line, std::string_view problem) {
+  return Error(Reason::kDamaged, fmt::format("list of databases, line {}: {}", line, problem));
+}
+
+// 8-4-4-4-12 hexadecimal digits, or nothing.
+bool ParseUuid(std::string_view text, Uuid* uuid) {
+  if (text.empty()) return true;
+  std::string digits;
+  for (const char c : text) {
+    if (c != '-') digits += c;
+  }
+  if (digits.size() != 32 || text.size() != 36) return false;
+  const auto half = [&](size_t from, uint64_t* value) {
+    const char* end = digits.data() + from + 16;
+    return std::from_chars(digits.data() + from, end, *value, 16).ptr == end;
+  };
+  return half(0, &uuid->high) && half(16, &uuid->low) && uuid->ToString() == text;
+}
+
+absl::StatusOr<KnownDatabase> ParseEntry(const toml::node& node) {
+  const int64_t line = node.source().begin.line;
+  const toml::table* table = node.as_table();
+  if (table == nullptr) return Damaged(line, "not a table");
+  KnownDatabase known;
+  known.name = (*table)["name"].value_or(std::string());
+  known.folder = (*table)["folder"].value_or(std::string());
+  if (!btree::CheckName("database", known.name).ok()) return Damaged(line, "name is not allowed");
+  if (!known.folder.starts_with('/')) return Damaged(line, "folder is not an absolute path");
+  if (!ParseUuid((*table)["uuid"].value_or(std::string("missing")), &known.uuid)) {
+    return Damaged(line, "uuid is malformed");
+  }
+  return known;
+}
+
+}  // namespace
+
+std::string SerializeDatabaseList(const DatabaseList& list) {
+  toml::array entries;
+  for (const auto& entry : list) {
+    const KnownDatabase& known = entry.second;
+    entries.push_back(
+        toml::table{{"name", known.name},
+                    {"folder", known.folder},
+                    {"uuid", known.uuid.IsZero() ? std::string() : known.uuid.ToString()}});
+  }
+  toml::table table;
+  table.insert("format", kFormat);
+  if (!entries.empty()) table.insert("database", std::move(entries));
+  std::ostringstream out;
+  out << toml::toml_formatter(table, toml::format_flags::none) << '\n';
+  return out.str();
+}
+
+absl::StatusOr<DatabaseList> ParseDatabaseList(std::string_view bytes) {
+  toml::table table;
+  try {
+    table = toml::parse(bytes);
+  } catch (const toml::parse_error& error) {
+    return Damaged(error.source().begin.line, error.description());
+  }
+  const int64_t format = table["format"].value_or(int64_t{0});
+  if (format > kFormat) {
+    return Error(
+        Reason::kFormatNotSupported,
+        fmt::format("list of databases has format {}, this release knows {}", format, kFormat));
+  }
+  if (format < 1) return Damaged(1, "format is missing");
+  DatabaseList list;
+  const toml::node* entries = table.get("database");
+  if (entries == nullptr) return list;
+  if (!entries->is_array()) return Damaged(entries->source().begin.line, "not a list");
+  for (const toml::node& node : *entries->as_array()) {
+    SOP_ASSIGN_OR_RETURN(KnownDatabase known, ParseEntry(node));
+    const std::string name = known.name;
+    if (!list.emplace(name, std::move(known)).second) {
+      return Damaged(node.source().begin.line, "name is there twice");
+    }
+  }
+  return list;
+}
+
+}  // namespace sop::session
