@@ -100,6 +100,33 @@ TEST(OverlayTest, IteratorGoesOnAfterWrites) {
   EXPECT_FALSE(it.Valid());
 }
 
+TEST(OverlayTest, MergeThatFailedIsTriedAgainUnderALivingIterator) {
+  FaultyFileSystem files;
+  SpillSpace space(files, "spill", "t1", kLarge);
+  Overlay overlay(space);
+  for (int i = 0; i < 8; ++i) {
+    ASSERT_TRUE(overlay.Put(std::to_string(i), "1").ok());
+    ASSERT_TRUE(overlay.Spill().ok());
+  }
+  ASSERT_TRUE(overlay.Put("8", "1").ok());
+  // To write the ninth run takes four operations; the fifth is the first of the merge.
+  files.FailEvery(5);
+  EXPECT_EQ(overlay.Spill().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(overlay.run_count(), 9u);
+  files.FailEvery(0);
+  EXPECT_EQ(Walk(overlay, true), "0=1 1=1 2=1 3=1 4=1 5=1 6=1 7=1 8=1 ");
+  Overlay::Iterator it(overlay);
+  it.Seek("3");
+  ASSERT_TRUE(overlay.Spill().ok());
+  EXPECT_EQ(overlay.run_count(), 1u);
+  EXPECT_EQ(overlay.entry_count(), 9u);
+  EXPECT_EQ(files.files().size(), 1u);
+  it.Next();
+  EXPECT_EQ(it.key(), "4");
+  it.Prev();
+  EXPECT_EQ(it.key(), "3");
+}
+
 TEST(OverlayTest, LargestBufferOfTheTransactionIsWrittenOut) {
   FaultyFileSystem files;
   SpillSpace space(files, "spill", "t1", 20'000);

@@ -152,6 +152,19 @@ TEST(ReadSetTest, CoarsenJoinsTheNearestRanges) {
   EXPECT_EQ(covered_inside, 300);
 }
 
+TEST(ReadSetTest, OneRangeTooLongForTheBudgetCoversTheWholeTree) {
+  ReadSet set(6'000);
+  set.AddRange(0, std::string(4'000, 'a'), std::string(4'000, 'b'), kItem);
+  set.AddPoint(1, "c", kItem);
+  ASSERT_TRUE(set.Coarsen([](int, std::string_view) -> absl::StatusOr<KeyRange> {
+                   return KeyRange{"b", "d"};
+                 })
+                  .ok());
+  EXPECT_EQ(Ranges(set, 0), "[,)i");
+  EXPECT_TRUE(set.Covers(1, "c", kItem));
+  EXPECT_LE(set.memory_bytes(), 3'000u);
+}
+
 TEST(ReadSetTest, FailureToFindALeafLosesNothing) {
   ReadSet set(40'000);
   const auto key = [](int i) { return "key" + std::to_string(100'000 + i); };
