@@ -13,6 +13,7 @@
 #include "core/btree/item.h"
 #include "core/txn/assumption.h"
 #include "core/txn/conflict_window.h"
+#include "core/txn/limits.h"
 #include "core/txn/overlay.h"
 #include "core/txn/read_set.h"
 #include "core/txn/snapshot.h"
