@@ -12,7 +12,8 @@ CLASS = re.compile(
     r"(?: final)?(?=[ \n]*(?::(?!:)|\{))",
     re.M,
 )
-THREADS = re.compile(r"(?:Thread-safe|Thread-compatible|Confined to [^.]+)\.\Z")
+# The rule may be followed by its reason: "Thread-safe: immutable."
+THREADS = re.compile(r"(?:Thread-(?:safe|compatible)(?:: [^.]+)?|Confined to [^.]+)\.\Z")
 LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)\)")
 NO_README = (".ci", ".github")
 SETTING = re.compile(r'^\s*\{"([a-z][a-z-]+)",\s*"[A-Z:]*",', re.M)

@@ -298,6 +298,7 @@ class DocsTest(unittest.TestCase):
         self.assertEqual(self.class_rules("// A tree.\n"), ["class comment"])
         self.assertEqual(self.class_rules("// Thread-safe. A tree.\n"), ["class comment"])
         self.assertEqual(self.class_rules("// A tree. Thread-safe.\n"), [])
+        self.assertEqual(self.class_rules("// A tree.\n// Thread-safe: immutable.\n"), [])
         self.assertEqual(self.class_rules("// A tree.\n// Confined to\n// the committer.\n"), [])
 
     def test_a_template_keeps_its_comment(self):
