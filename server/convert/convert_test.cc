@@ -6,6 +6,7 @@
 #include "server/convert/id.h"
 #include "server/convert/key.h"
 #include "server/convert/schema.h"
+#include "server/convert/store.h"
 
 namespace sop::convert {
 namespace {
@@ -176,6 +177,49 @@ TEST(SchemaTest, ContradictionsAreInvalid) {
   index.add_fields()->set_name("a");
   index.add_fields()->set_name("a");
   EXPECT_EQ(ReasonOf(IndexFromProto(index).status()), Reason::kInvalidArgument);
+}
+
+TEST(StoreTest, OnlyGivenOptionsAreGiven) {
+  const auto nothing = OptionsFromProto({});
+  ASSERT_TRUE(nothing.ok());
+  EXPECT_FALSE(nothing->uniqueness.has_value());
+  EXPECT_FALSE(nothing->value_placement.has_value());
+  EXPECT_FALSE(nothing->slot_length.has_value());
+  EXPECT_FALSE(nothing->index.has_value());
+  EXPECT_FALSE(nothing->schema.has_value());
+  EXPECT_FALSE(nothing->relations.has_value());
+
+  v1::BtreeOptions options;
+  options.set_unique(false);
+  options.set_value_size(v1::VALUE_SIZE_BIG);
+  options.set_slot_length(7);
+  options.mutable_index()->add_fields()->set_name("a");
+  v1::Relation* relation = options.add_relations();
+  relation->add_source_fields("a");
+  relation->set_target_store("t");
+  relation->add_target_fields("id");
+  const auto given = OptionsFromProto(options);
+  ASSERT_TRUE(given.ok()) << given.status();
+  const auto complete = catalog::Complete(*given);
+  ASSERT_TRUE(complete.ok()) << complete.status();
+
+  catalog::StoreEntry entry;
+  entry.name = "s";
+  entry.id = StoreId{9};
+  entry.options = *complete;
+  v1::Store store;
+  StoreToProto(entry, &store);
+  EXPECT_EQ(store.name(), "s");
+  EXPECT_EQ(store.id(), 9u);
+  EXPECT_FALSE(store.options().unique());
+  EXPECT_EQ(store.options().value_size(), v1::VALUE_SIZE_BIG);
+  EXPECT_EQ(store.options().slot_length(), 7u);
+  EXPECT_TRUE(store.options().index().fields(0).ascending());
+  EXPECT_EQ(store.options().relations(0).SerializeAsString(), relation->SerializeAsString());
+  EXPECT_EQ(store.schema().shape(), v1::KEY_SHAPE_UNSPECIFIED);
+
+  options.set_value_size(static_cast<v1::ValueSize>(44));
+  EXPECT_EQ(ReasonOf(OptionsFromProto(options).status()), Reason::kInvalidArgument);
 }
 
 }  // namespace
