@@ -27,8 +27,7 @@ CommitRecord RecordAfter(Sequence tail) {
 class MemoryStorageTest : public ::testing::Test {
  protected:
   absl::StatusOr<persistence::AppendResult> Commit(MemoryStorage& storage, CommitRecord record) {
-    return storage.log().Append(Sequence{record.first.value - 1}, record,
-                                         Durability::kSynced);
+    return storage.log().Append(Sequence{record.first.value - 1}, record, Durability::kSynced);
   }
 
   std::shared_ptr<MemoryState> state_ = std::make_shared<MemoryState>(Uuid{1, 2});
