@@ -68,7 +68,7 @@ class SourceFile:
     @property
     def is_test(self) -> bool:
         stem = PurePosixPath(self.path).stem
-        return self.top == "tests" or stem.endswith("_test") or stem.startswith("test_")
+        return self.top == "tests" or "/tests/" in self.path or stem.endswith("_test") or stem.startswith("test_")
 
     @cached_property
     def code(self) -> str:

@@ -58,6 +58,8 @@ def parse_page(page: bytes) -> list[PackedItem]:
     sizes = {KEYS: key_size, RIDE_ON: ride_on_size, VALUES: value_size}
     if any(size and not columns & column for column, size in sizes.items()):
         raise InvalidArgumentError("packed page has bytes of a column that is not there")
+    if 4 * n > len(page):
+        raise InvalidArgumentError(f"packed page has {len(page)} bytes for {n} items")
     reader = _Reader(page, _HEADER.size)
     versions = reader.numbers("Q", 8, n) if columns & VERSIONS else (0,) * n
     ids = reader.take(16 * n) if columns & ITEM_IDS else b""

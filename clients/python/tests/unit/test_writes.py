@@ -1,0 +1,216 @@
+"""What the client sends when: batches, looks at results, failures."""
+
+import grpc
+import pytest
+from scripted_server import Failure, key_of, serve
+
+import sop
+from sop.scalars import to_key
+
+
+@pytest.fixture
+def scripted():
+    with serve() as (script, address):
+        with sop.Database(sop.DatabaseOptions(address=address, patience=5.0)) as db:
+            yield script, db
+
+
+def test_thousand_adds_cost_one_request(scripted):
+    script, db = scripted
+    with db.begin_transaction() as t:
+        store = db.new_btree("users", t)
+        for i in range(1000):
+            store.add(sop.Item(key=f"user_{i}", value="x"))
+    assert script.calls == {
+        "CreateDatabase": 1, "Begin": 1, "CreateBtree": 1, "Add": 1, "Commit": 1
+    }
+    assert len(script.stores["users"]) == 1000
+
+
+def test_batches_are_bounded_by_items_and_bytes(scripted):
+    script, db = scripted
+    with db.begin_transaction() as t:
+        small = db.new_btree("small", t)
+        large = db.new_btree("large", t)
+        for i in range(2500):
+            small.add(sop.Item(i, ""))
+        for i in range(100):
+            large.add(sop.Item(i, b"x" * 60_000))
+    sizes = [r.ByteSize() for rpc, r in script.requests if rpc == "Add"]
+    assert max(sizes) < 4 << 20
+    counts = [(r.store, len(r.items)) for rpc, r in script.requests if rpc == "Add"]
+    assert sorted(n for s, n in counts if s == "small") == [500, 1000, 1000]
+    assert 6 <= len([n for s, n in counts if s == "large"]) <= 8
+    assert len(script.stores["large"]) == 100
+
+
+def test_writes_to_two_stores_do_not_break_batches(scripted):
+    script, db = scripted
+    with db.begin_transaction() as t:
+        left, right = db.new_btree("left", t), db.new_btree("right", t)
+        for i in range(100):
+            left.add(sop.Item(i, "l"))
+            right.add(sop.Item(i, "r"))
+    assert script.calls["Add"] == 2
+
+
+def test_kinds_keep_their_order(scripted):
+    script, db = scripted
+    with db.begin_transaction() as t:
+        store = db.new_btree("s", t)
+        results = [
+            store.add(sop.Item(1, "a")),
+            store.remove(1),
+            store.add(sop.Item(1, "b")),
+            store.add(sop.Item(1, "c")),
+        ]
+        assert results == [True, True, True, False]
+    assert [rpc for rpc, _ in script.requests if rpc in ("Add", "Remove")] == [
+        "Add", "Remove", "Add"
+    ]
+
+
+def test_reads_send_the_writes_of_their_store_only(scripted):
+    script, db = scripted
+    with db.begin_transaction() as t:
+        left, right = db.new_btree("left", t), db.new_btree("right", t)
+        left.add(sop.Item(1, "l"))
+        right.add(sop.Item(1, "r"))
+        assert left.find(1)
+        assert script.calls["Add"] == 1
+        assert right.count() == 1
+        assert script.calls["Add"] == 2
+
+
+def test_result_is_a_boolean_once_looked_at(scripted):
+    script, db = scripted
+    with db.begin_transaction() as t:
+        store = db.new_btree("s", t)
+        first = store.add(sop.Item(1, "a"))
+        again = store.add(sop.Item(1, "b"))
+        assert "not sent" in repr(first)
+        assert script.calls["Add"] == 0
+        assert first and first == True and not again  # noqa: E712
+        assert again == False and first != again  # noqa: E712
+        assert (str(first), str(again)) == ("True", "False")
+        assert again.outcomes == ["ALREADY_THERE"]
+        assert script.calls["Add"] == 1
+        many = store.add([sop.Item(2, ""), sop.Item(1, "")])
+        assert many == False  # noqa: E712
+        assert many.outcomes == ["ADDED", "ALREADY_THERE"]
+
+
+def test_unseen_outcomes_counts_what_nobody_looked_at(scripted):
+    _, db = scripted
+    with db.begin_transaction() as t:
+        store = db.new_btree("s", t)
+        for key in (1, 1, 1, 2):
+            store.add(sop.Item(key, ""))
+        looked_at = store.add(sop.Item(2, ""))
+        store.remove(99)
+        assert not looked_at
+    assert t.unseen_outcomes == 3
+
+
+def test_look_at_the_failed_write_itself_leaves_the_transaction_usable(scripted):
+    script, db = scripted
+    script.bad_keys.add(key_of(to_key("bad")))
+    with db.begin_transaction() as t:
+        store = db.new_btree("s", t)
+        for i in range(10):
+            store.add(sop.Item(i, ""))
+        with pytest.raises(sop.KeyTypeDiffersError):
+            bool(store.add(sop.Item("bad", "")))
+        store.add(sop.Item(10, ""))
+    assert len(script.stores["s"]) == 11
+    assert sum(script.committed.values()) == 1
+
+
+def test_failure_that_nobody_looked_at_raises_at_the_end_and_rolls_back(scripted):
+    script, db = scripted
+    script.bad_keys.add(key_of(to_key("bad")))
+    with pytest.raises(sop.KeyTypeDiffersError):
+        with db.begin_transaction() as t:
+            store = db.new_btree("s", t)
+            store.add(sop.Item("bad", ""))
+            store.add(sop.Item(1, ""))
+    assert script.calls["Rollback"] == 1
+    assert not script.committed
+
+
+def test_swallowed_failure_still_rolls_back(scripted):
+    script, db = scripted
+    script.bad_keys.add(key_of(to_key("bad")))
+    with pytest.raises(sop.KeyTypeDiffersError):
+        with db.begin_transaction() as t:
+            store = db.new_btree("s", t)
+            store.add(sop.Item("bad", ""))
+            later = store.add(sop.Item(1, ""))
+            for look in (lambda: store.count(), lambda: bool(later), lambda: store.first()):
+                with pytest.raises(sop.KeyTypeDiffersError):
+                    look()
+    assert script.calls["Commit"] == 0
+
+
+def test_exception_of_the_block_propagates_and_rolls_back(scripted):
+    script, db = scripted
+    with pytest.raises(ZeroDivisionError):
+        with db.begin_transaction() as t:
+            db.new_btree("s", t).add(sop.Item(1, ""))
+            1 / 0
+    assert script.calls["Add"] == 0
+    assert script.calls["Rollback"] == 1
+    assert not script.committed
+
+
+def test_too_large_messages_are_split_and_nobody_sees_it(scripted):
+    script, db = scripted
+    script.max_items = 100
+    with db.begin_transaction() as t:
+        store = db.new_btree("s", t)
+        assert store.add([sop.Item(i, str(i)) for i in range(1000)])
+        assert [item.value for item in store.get_values(list(range(1000)))] == [
+            str(i) for i in range(1000)
+        ]
+    assert len(script.stores["s"]) == 1000
+
+
+def test_overloaded_waits_as_told_and_repeats(scripted):
+    script, db = scripted
+    overloaded = Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_seconds=0.05)
+    for rpc in ("Begin", "Add", "Seek", "Commit"):
+        script.fail(rpc, overloaded)
+    with db.begin_transaction() as t:
+        store = db.new_btree("s", t)
+        store.add(sop.Item(1, "x"))
+        assert store.find(1)
+    assert script.calls["Add"] == 2
+    assert sum(script.committed.values()) == 1
+
+
+def test_ended_transaction_refuses(scripted):
+    _, db = scripted
+    with db.begin_transaction() as t:
+        store = db.new_btree("s", t)
+    for call in (lambda: store.add(sop.Item(1, "")), lambda: store.count(), lambda: t.commit()):
+        with pytest.raises(sop.TransactionEndedError):
+            call()
+    with pytest.raises(sop.TransactionEndedError):
+        t.rollback()
+
+
+def test_context_may_be_given_or_left_out(scripted):
+    _, db = scripted
+    ctx = sop.Context()
+    for first in ([], [ctx]):
+        with db.begin_transaction(*first) as t:
+            store = db.new_btree(*first, "s", t)
+            store.add(*first, sop.Item(1, "x"))
+            assert store.find(*first, 1)
+            assert store.get_current_item(*first).value == "x"
+            assert store.count(*first) == 1
+    with db.begin_transaction(ctx=ctx) as t:
+        assert db.new_btree("s", t, ctx=ctx).find(key=1, ctx=ctx)
+    ctx.cancel()
+    with pytest.raises(sop.CancelledError):
+        db.begin_transaction(ctx)
