@@ -34,8 +34,8 @@ class CommitView {
 
 // Something that a transaction took for granted and that is settled, in commit order, when it
 // commits: "the store `words` exists, or is created with these options". Decided equally by another
-// transaction meanwhile, it is adopted; decided otherwise, the commit is ABORTED. Confined to its transaction, then to the
-// committer.
+// transaction meanwhile, it is adopted; decided otherwise, the commit is ABORTED. Confined to its
+// transaction, then to the committer.
 class Assumption {
  public:
   virtual ~Assumption() = default;
