@@ -16,11 +16,12 @@
 namespace sop::conformance {
 namespace {
 
+using memory::Fault;
+using memory::FaultAction;
 using persistence::CommitRecord;
 using persistence::Durability;
 using persistence::NodeAction;
 using persistence::Space;
-using persistence::Storage;
 using persistence::StorageSnapshot;
 using persistence::ValueReference;
 using ::testing::ElementsAre;
@@ -98,7 +99,7 @@ class StorageConformanceTest : public ::testing::TestWithParam<Kind> {
   void Reopen() { storage_ = &database_->Reopen(Concatenate); }
 
   std::unique_ptr<StorageUnderTest> database_ = GetParam().make();
-  Storage* storage_ = &database_->Reopen(Concatenate);
+  memory::FaultInjectingStorage* storage_ = &database_->Reopen(Concatenate);
 };
 
 TEST_P(StorageConformanceTest, EmptyDatabaseHasNothing) {
@@ -395,6 +396,65 @@ TEST_P(StorageConformanceTest, ReadersRunBesideTheCommitter) {
   done = true;
   for (std::thread& reader : readers) reader.join();
   EXPECT_EQ(wrong, 0);
+}
+
+TEST_P(StorageConformanceTest, RefusedRecordLeavesNoTrace) {
+  Fault fault;
+  fault.status = Error(Reason::kDiskFull, "no space");
+  storage_->Arm(fault);
+  CommitRecord record = Next();
+  record.nodes = {{kTree, kRootNode, NodeAction::kPut, "refused"}};
+  EXPECT_EQ(storage_->log().Append(Sequence{0}, record, Durability::kSynced).status(),
+            fault.status);
+  EXPECT_EQ(storage_->log().Tail(), Sequence{0});
+  EXPECT_EQ(Node(Take(), kRootNode), "none");
+  record.nodes[0].bytes = "accepted";
+  Commit(record);
+  Reopen();
+  EXPECT_EQ(Node(Take(), kRootNode), "accepted");
+}
+
+TEST_P(StorageConformanceTest, FailStopEndsWithTheNextOpening) {
+  for (const bool written : {false, true}) {
+    const Sequence tail = storage_->log().Tail();
+    Fault fault;
+    fault.action = written ? FaultAction::kFailWritten : FaultAction::kFailLost;
+    fault.status = Error(Reason::kUnavailable, "sync failed");
+    storage_->Arm(fault);
+    CommitRecord record = Next();
+    record.nodes = {{kTree, kRootNode, NodeAction::kMerge, "+x"}};
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(storage_->log().Append(tail, record, Durability::kSynced).status(), fault.status);
+    }
+    Reopen();
+    EXPECT_EQ(storage_->log().Tail(), written ? record.last : tail);
+    EXPECT_EQ(Node(Take(), kRootNode), written ? "()+x" : "none");
+  }
+  CommitNode(kRootNode, NodeAction::kMerge, "+y");
+  EXPECT_EQ(Node(Take(), kRootNode), "()+x+y");
+}
+
+TEST_P(StorageConformanceTest, TailMovedBringsTheForeignRecord) {
+  Fault fault;
+  fault.action = FaultAction::kTailMoves;
+  fault.foreign = [](Sequence tail) {
+    CommitRecord record;
+    record.first.value = tail.value + 1;
+    record.last.value = tail.value + 4;
+    record.nodes = {{kTree, kRootNode, NodeAction::kMerge, "+theirs"}};
+    return record;
+  };
+  storage_->Arm(fault);
+  CommitRecord record = Next();
+  record.nodes = {{kTree, kRootNode, NodeAction::kMerge, "+ours"}};
+  const auto result = storage_->log().Append(Sequence{0}, record, Durability::kSynced);
+  ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_TRUE(std::holds_alternative<persistence::TailMoved>(*result));
+  EXPECT_EQ(std::get<persistence::TailMoved>(*result).records,
+            std::vector{fault.foreign(Sequence{0})});
+  record.first = record.last = Sequence{5};
+  Commit(record);
+  EXPECT_EQ(Node(Take(), kRootNode), "()+theirs+ours");
 }
 
 INSTANTIATE_TEST_SUITE_P(Storages, StorageConformanceTest,

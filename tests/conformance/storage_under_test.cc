@@ -18,9 +18,10 @@ namespace {
 
 class MemoryDatabase : public StorageUnderTest {
  public:
-  persistence::Storage& Reopen(persistence::ApplyFunction apply) override {
+  memory::FaultInjectingStorage& Reopen(persistence::ApplyFunction apply) override {
     storage_.reset();
-    storage_ = std::make_unique<memory::MemoryStorage>(state_, apply);
+    storage_ = std::make_unique<memory::FaultInjectingStorage>(
+        std::make_unique<memory::MemoryStorage>(state_, apply));
     return *storage_;
   }
   void Settle() override {}
@@ -29,7 +30,7 @@ class MemoryDatabase : public StorageUnderTest {
  private:
   const std::shared_ptr<memory::MemoryState> state_ =
       std::make_shared<memory::MemoryState>(Uuid{7, 7});
-  std::unique_ptr<memory::MemoryStorage> storage_;
+  std::unique_ptr<memory::FaultInjectingStorage> storage_;
 };
 
 class RocksDbDatabase : public StorageUnderTest {
@@ -46,23 +47,25 @@ class RocksDbDatabase : public StorageUnderTest {
     SOP_CHECK(base::SystemFileSystem().RemoveRecursively(options_.path).ok());
   }
 
-  persistence::Storage& Reopen(persistence::ApplyFunction apply) override {
+  memory::FaultInjectingStorage& Reopen(persistence::ApplyFunction apply) override {
     storage_.reset();
     options_.apply = apply;
     auto storage = rocksdb_storage::RocksDbStorage::Open(
         options_, {environment_, base::SystemFileSystem(), base::SystemClock(), random_});
     if (!storage.ok()) throw std::runtime_error(storage.status().ToString());
-    storage_ = *std::move(storage);
+    rocksdb_ = storage->get();
+    storage_ = std::make_unique<memory::FaultInjectingStorage>(*std::move(storage));
     return *storage_;
   }
-  void Settle() override { SOP_CHECK(storage_->Compact().ok()); }
+  void Settle() override { SOP_CHECK(rocksdb_->Compact().ok()); }
   bool HasStaging() const override { return false; }
 
  private:
   const rocksdb_storage::RocksDbEnvironment environment_{uint64_t{32} << 20, 2};
   base::SeededRandom random_{1};
   rocksdb_storage::RocksDbOptions options_;
-  std::unique_ptr<rocksdb_storage::RocksDbStorage> storage_;
+  std::unique_ptr<memory::FaultInjectingStorage> storage_;
+  rocksdb_storage::RocksDbStorage* rocksdb_ = nullptr;  // what storage_ decorates
 };
 
 }  // namespace

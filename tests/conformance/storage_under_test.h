@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/persistence/storage.h"
+#include "storage/memory/fault_injecting_storage.h"
 
 namespace sop::conformance {
 
@@ -15,7 +16,8 @@ class StorageUnderTest {
  public:
   virtual ~StorageUnderTest() = default;
   // Opens the database, closing what was open before; the same bytes every time.
-  virtual persistence::Storage& Reopen(persistence::ApplyFunction apply) = 0;
+  // What is returned, and was before, dies with the next call.
+  virtual memory::FaultInjectingStorage& Reopen(persistence::ApplyFunction apply) = 0;
   // Moves everything to where it ends up in the long run (RocksDB: flush and compaction).
   virtual void Settle() = 0;
   // Whether Stage is implemented.
