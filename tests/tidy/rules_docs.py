@@ -30,6 +30,7 @@ def check(tree: SourceTree) -> Iterator[Finding]:
         elif file.path.startswith("clients/python/") and file.suffix == ".py" and not file.is_test:
             yield from check_docstrings(file)
     yield from check_readmes(tree)
+    yield from check_indexes(tree)
     yield from check_errors(tree)
     yield from check_options(tree)
 
@@ -117,6 +118,17 @@ def check_readmes(tree: SourceTree) -> Iterator[Finding]:
         if f"{folder}/README.md" not in tree.paths and not is_proto_parent(folder, tree):
             advice = "write at most 30 lines: purpose, main types, who may include it"
             yield Finding(f"{folder}/README.md", 1, "folder README", advice)
+
+
+def check_indexes(tree: SourceTree) -> Iterator[Finding]:
+    """Every page of docs/ is linked from the README of its folder."""
+    readmes = {file.folder: file for file in tree.files if file.name == "README.md"}
+    for file in tree.files:
+        readme = readmes.get(file.folder)
+        if file.top != "docs" or file.suffix != ".md" or readme in (None, file):
+            continue
+        if f"({file.name})" not in readme.text:
+            yield Finding(readme.path, 1, "index", f"link {file.name}")
 
 
 def is_proto_parent(folder: str, tree: SourceTree) -> bool:

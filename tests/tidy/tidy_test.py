@@ -328,6 +328,12 @@ class DocsTest(unittest.TestCase):
             found = rules_docs.check(tree_of({**files, "README.md": bad + "\n"}))
             self.assertEqual([f.rule for f in found], ["link"], bad)
 
+    def test_every_page_is_linked_from_its_folder(self):
+        files = {"docs/README.md": "[a](a.md)\n", "docs/a.md": "x\n"}
+        self.assertEqual(list(rules_docs.check(tree_of(files))), [])
+        found = list(rules_docs.check(tree_of({**files, "docs/b.md": "x\n"})))
+        self.assertEqual([(f.rule, f.advice) for f in found], [("index", "link b.md")])
+
     def test_the_error_page_lists_exactly_the_reasons(self):
         files = {
             "core/base/error.cc": 'ReasonRow{Reason::kA, "A_B", kX},\nReasonRow{Reason::kB, "B", kX}\n',
