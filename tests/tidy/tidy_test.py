@@ -320,7 +320,7 @@ class DocsTest(unittest.TestCase):
     def test_links_lead_somewhere(self):
         files = {
             "README.md": "# Top\n[a](docs/a.md) [b](docs/) [c](docs/a.md#two-words) [d](https://x.y) [e](#top)\n",
-            "docs/README.md": "x\n",
+            "docs/README.md": "[a](a.md)\n",
             "docs/a.md": "## Two words\n```\n[not a link](nowhere)\n```\n",
         }
         self.assertEqual(list(rules_docs.check(tree_of(files))), [])
