@@ -27,7 +27,7 @@ def check(tree: SourceTree) -> Iterator[Finding]:
             yield from check_classes(file)
         elif file.suffix == ".md":
             yield from check_links(file, tree)
-        elif file.path.startswith("clients/python/") and file.suffix == ".py" and not file.is_test:
+        elif file.path.startswith("clients/python/src/") and file.suffix == ".py":
             yield from check_docstrings(file)
     yield from check_readmes(tree)
     yield from check_indexes(tree)

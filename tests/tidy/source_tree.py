@@ -68,7 +68,8 @@ class SourceFile:
     @property
     def is_test(self) -> bool:
         stem = PurePosixPath(self.path).stem
-        return self.top == "tests" or "/tests/" in self.path or stem.endswith("_test") or stem.startswith("test_")
+        is_in_tests = self.top == "tests" or "/tests/" in self.path
+        return is_in_tests or stem.endswith("_test") or stem.startswith("test_")
 
     @cached_property
     def code(self) -> str:

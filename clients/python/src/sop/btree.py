@@ -7,7 +7,8 @@ from typing import Any, Callable, Generic, Iterator, Optional, Sequence, Union
 
 from sop.context import takes_context
 from sop.cursor import Cursor
-from sop.errors import InvalidArgumentError, LimitExceededError
+from sop.errors import InvalidArgumentError, InvalidKeyError, LimitExceededError
+from sop.errors import UnimplementedError
 from sop.key_codec import KeyCodec
 from sop.options import (
     BtreeOptions,
@@ -46,6 +47,11 @@ __all__ = [
 _NOT_GIVEN: Any = object()
 # Keys of one multi-get; an answer that would be too large is asked for in halves.
 _KEYS_PER_GET = 1000
+# Above these the server could only say that the message is too large; below it checks itself.
+_LARGEST_SENT_KEY = 64 * 1024
+_LARGEST_SENT_VALUE = 4 * 1024 * 1024 - 2 * _LARGEST_SENT_KEY
+_LARGEST_VALUE = 64 * 1024 * 1024
+_KEY_LIMIT = {"limit": "4096"}
 
 
 class Btree(Generic[K, V]):
@@ -117,7 +123,7 @@ class Btree(Generic[K, V]):
             raise InvalidArgumentError(f"remove takes one key with a value, not {len(items)}")
         write = self._make_write(WriteKind.REMOVE, items[0])
         assert write.item is not None
-        write.item.value.CopyFrom(to_value(value))
+        write.item.value.CopyFrom(_sendable(to_value(value)))
         return self._put([write])
 
     @takes_context
@@ -302,8 +308,11 @@ class Btree(Generic[K, V]):
                 f"expected sop.Item or a list of them, not {type(item).__name__}"
             )
         message = types_pb2.WriteItem(key=to_key(item.key))
+        if message.key.ByteSize() > _LARGEST_SENT_KEY:
+            size = message.key.ByteSize()
+            raise InvalidKeyError(f"key has {size} bytes: allowed are 4096", metadata=_KEY_LIMIT)
         if kind not in (WriteKind.REMOVE, WriteKind.UPDATE_KEY):
-            message.value.CopyFrom(to_value(item.value))
+            message.value.CopyFrom(_sendable(to_value(item.value)))
         if item.id and kind not in (WriteKind.ADD, WriteKind.ADD_IF_NOT_EXISTS):
             message.item_id = _id_bytes(item.id)
         return Write(kind, message)
@@ -376,6 +385,19 @@ class Btree(Generic[K, V]):
         connection = self._transaction.connection
         method: Callable[..., Any] = getattr(connection.btrees, rpc)
         return connection.call(method, request)
+
+
+def _sendable(value: types_pb2.Value) -> types_pb2.Value:
+    """The value, unless it needs the streams that come in a later release."""
+    size = len(value.content)
+    if size > _LARGEST_VALUE:
+        raise LimitExceededError(
+            f"value has {size} bytes: allowed are {_LARGEST_VALUE}",
+            metadata={"limit": str(_LARGEST_VALUE)},
+        )
+    if size > _LARGEST_SENT_VALUE:
+        raise UnimplementedError(f"value has {size} bytes: streamed values are not in this release")
+    return value
 
 
 def _listed(given: Any) -> Sequence[Any]:

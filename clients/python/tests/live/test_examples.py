@@ -1,0 +1,130 @@
+"""The cookbook's programs, word for word but for address and folder."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sop
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+class Machine:
+    """Runs examples with their /tmp replaced by a folder of this test."""
+
+    def __init__(self, server, folder):
+        self.server = server
+        self.folder = folder
+        self.folder.mkdir()
+
+    def run(self, name, *changes):
+        source = (EXAMPLES / name).read_text()
+        for old, new in (('"/tmp/', f'"{self.folder}/'), *changes):
+            assert old in source, f"{name} does not contain {old!r}"
+            source = source.replace(old, new)
+        program = self.folder / name
+        program.write_text(source)
+        done = subprocess.run(
+            [sys.executable, str(program)],
+            env={**os.environ, "SOP_ADDRESS": self.server.address},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout.splitlines()
+
+    def database(self, folder):
+        return self.server.database(stores_folders=[str(self.folder / folder)])
+
+
+@pytest.fixture
+def machine(server, request):
+    return Machine(server, server.stores_root / request.node.name)
+
+
+def all_items(db, name):
+    with db.begin_transaction(sop.ForReading) as t:
+        return {item.key: item.value for item in db.open_btree(name, t)}
+
+
+def test_storing_dictionaries(machine):
+    assert machine.run("storing_dictionaries.py") == ["Added 1000 users."]
+    users = all_items(machine.database("sop_data"), "users")
+    assert len(users) == 1000
+    assert json.loads(users["user_999"])["email"] == "john999@example.com"
+    assert list(users) == sorted(users)
+
+
+def test_storing_dictionaries_again_changes_nothing(machine):
+    machine.run("storing_dictionaries.py")
+    assert machine.run("storing_dictionaries.py") == ["Added 1000 users."]
+    assert len(all_items(machine.database("sop_data"), "users")) == 1000
+
+
+def test_bank_transfer(machine):
+    db = machine.database("sop_data")
+    with db.begin_transaction() as t:
+        accounts = db.new_btree("accounts", t)
+        for name in ("user_1", "user_2"):
+            accounts.add(sop.Item(name, json.dumps({"owner": name, "balance": 500})))
+    assert machine.run("bank_transfer.py") == ["Transfer complete."]
+    balances = {k: json.loads(v)["balance"] for k, v in all_items(db, "accounts").items()}
+    assert balances == {"user_1": 400, "user_2": 600}
+    (entry,) = all_items(db, "logs").values()
+    assert json.loads(entry) == {
+        "action": "transfer", "from": "user_1", "to": "user_2", "amount": 100
+    }
+
+
+def test_complex_keys_by_dataclass_and_by_dictionary(machine):
+    assert machine.run("complex_keys.py") == [
+        "Added users.", "Found: Alice in Eng", "Found: Bob in Sales"
+    ]
+    assert machine.run("dictionary_keys.py") == ["Found: Bob"]
+
+
+def test_ride_on_keys(machine):
+    assert machine.run("ride_on_keys.py") == ["Doc 100: [ACTIVE]", "Doc 101: [DELETED]"]
+
+
+def test_removing_a_store(machine):
+    expected = [
+        "Created 'temp_store' and added data.",
+        "Successfully removed 'temp_store'.",
+        "Store not found (expected).",
+    ]
+    assert machine.run("removing_a_store.py") == expected
+    assert machine.run("removing_a_store.py") == expected
+
+
+def expect_swarm(db, printed, seed):
+    assert sorted(printed) == [f"Thread {i} committed." for i in range(5)]
+    expected = {
+        t * 100 + j: f"Thread {t} - Item {j}" for t in range(5) for j in range(100)
+    }
+    assert all_items(db, "concurrent_tree") == {**seed, **expected}
+
+
+def test_swarm(machine):
+    printed = machine.run("swarm.py")
+    expect_swarm(machine.database("sop_swarm"), printed, {-1: "Root Seed"})
+
+
+def test_swarm_without_seed_and_without_one_retry(machine):
+    pre_seed = re.search(
+        r"# 1\. Pre-seed.*?\n\n", (EXAMPLES / "swarm.py").read_text(), re.S
+    ).group(0)
+    printed = machine.run(
+        "swarm.py",
+        (pre_seed, ""),
+        ("db.open_btree", "db.new_btree"),
+        ("retry_count < 10", "retry_count < 1"),
+    )
+    expect_swarm(machine.database("sop_swarm"), printed, {})
