@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any, Callable, Generic, Iterator, Optional, Sequence, Union
 
-from sop.context import takes_context
+from sop.context import Context, current_context, takes_context, using
 from sop.cursor import Cursor
 from sop.errors import InvalidArgumentError, InvalidKeyError, LimitExceededError
 from sop.errors import UnimplementedError
@@ -47,6 +47,9 @@ __all__ = [
 _NOT_GIVEN: Any = object()
 # Keys of one multi-get; an answer that would be too large is asked for in halves.
 _KEYS_PER_GET = 1000
+# Items of the first page that an iteration reads, and of the longest.
+_FIRST_PAGE = 64
+_LONGEST_PAGE = 10_000
 # Above these the server could only say that the message is too large; below it checks itself.
 _LARGEST_SENT_KEY = 64 * 1024
 _LARGEST_SENT_VALUE = 4 * 1024 * 1024 - 2 * _LARGEST_SENT_KEY
@@ -245,19 +248,19 @@ class Btree(Generic[K, V]):
         prefix: Optional[K] = None,
         keys_only: bool = False,
     ) -> Iterator[Item[K, V]]:
-        """Streams the items in [begin, end) whose key starts with `prefix`: text or bytes by their
-        first ones, records by their leading index fields. The cursor stays where it is.
+        """Goes through the items in [begin, end) whose key starts with `prefix`: text or bytes by
+        their first ones, records by their leading index fields. The cursor stays where it is.
+
+        Pages are read as the iteration goes on, so that the transaction is free for other calls
+        in between; what these write ahead of it is met.
         """
-        self._queue.flush()
         content = types_pb2.ITEM_CONTENT_KEYS if keys_only else types_pb2.ITEM_CONTENT_ITEMS
-        request = self._about(btree_pb2.ScanRequest(content=content))
+        request = btree_pb2.ReadPageRequest(content=content, packed=True)
         request.range.CopyFrom(_range_of(begin, end, prefix))
-        connection = self._transaction.connection
-        pages = connection.stream(connection.btrees.Scan, request)
-        return self._scanned(pages, keys_only)
+        return self._paged(request, current_context())
 
     def __iter__(self) -> Iterator[Item[K, V]]:
-        """Streams all items in order."""
+        """Goes through all items in order, as items() does."""
         return self.items()
 
     @takes_context
@@ -343,20 +346,36 @@ class Btree(Generic[K, V]):
         answer = self._call("Seek", self._about(request))
         return answer.item if answer.HasField("item") else None
 
-    def _scanned(self, pages: Any, keys_only: bool) -> Iterator[Item[K, V]]:
+    def _paged(
+        self, request: btree_pb2.ReadPageRequest, context: Optional[Context]
+    ) -> Iterator[Item[K, V]]:
         codec: Optional[KeyCodec] = None
-        for message in pages:
-            packed = parse_page(message.page) if message.page else []
-            if packed and codec is None:
-                # Own writes may have decided the types, or added fields that ride on.
-                if self._queue.version or not self._store.schema.fields:
-                    self._refresh()
-                codec = KeyCodec(self._store.schema)
+        codec_version = 0
+        request.page_size = _FIRST_PAGE
+        while True:
+            with using(context):
+                self._queue.flush()
+                answer = self._call("ReadPage", self._about(request))
+                packed = parse_page(answer.packed) if answer.packed else []
+                if packed and (codec is None or codec_version != self._queue.version):
+                    codec, codec_version = self._codec(), self._queue.version
             for each in packed:
                 assert codec is not None
-                yield self._unpacked(each, codec, keys_only)
+                yield self._unpacked(each, codec, request.content)
+            if answer.end:
+                return
+            request.page_token = answer.next_page_token
+            request.page_size = min(request.page_size * 4, _LONGEST_PAGE)
 
-    def _unpacked(self, packed: PackedItem, codec: KeyCodec, keys_only: bool) -> Item[K, V]:
+    def _codec(self) -> KeyCodec:
+        # Own writes may have decided the types, or added fields that ride on.
+        if self._queue.version or not self._store.schema.fields:
+            self._refresh()
+        return KeyCodec(self._store.schema)
+
+    def _unpacked(
+        self, packed: PackedItem, codec: KeyCodec, content: types_pb2.ItemContent
+    ) -> Item[K, V]:
         key = codec.decode(packed.key, packed.ride_on)
         item: Item[K, V] = Item(
             as_type(key, self._key_type), id=_id_text(packed.item_id), version=packed.version
@@ -365,7 +384,7 @@ class Btree(Generic[K, V]):
             whole = self._fetch_one(to_key(key), packed.item_id)
             if whole is not None:
                 item.value = from_value(whole.value, self._value_type)
-        elif not keys_only:
+        elif content == types_pb2.ITEM_CONTENT_ITEMS:
             item.value = value_of(packed.value, packed.format, self._value_type)
         return item
 

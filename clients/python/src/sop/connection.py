@@ -78,7 +78,8 @@ class Connection:
         self._channel = grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
         self._has_answered = False
         self.databases: Any = _untyped(database_pb2_grpc.DatabaseServiceStub)(self._channel)
-        self.transactions: Any = _untyped(transaction_pb2_grpc.TransactionServiceStub)(self._channel)
+        transactions = _untyped(transaction_pb2_grpc.TransactionServiceStub)
+        self.transactions: Any = transactions(self._channel)
         self.btrees: Any = _untyped(btree_pb2_grpc.BtreeServiceStub)(self._channel)
 
     def close(self) -> None:
@@ -106,15 +107,6 @@ class Connection:
             except UnavailableError:
                 if not self._has_answered or not backoff.wait():
                     raise
-
-    def stream(self, method: Any, request: Any) -> Any:
-        """The messages of a server stream."""
-        answers = method(request, timeout=current_timeout())
-        while True:
-            message = self._answer(lambda: next(answers, None))
-            if message is None:
-                return
-            yield message
 
     def _until_admitted(self, attempt: Callable[[], Any]) -> Any:
         backoff = Backoff(self.patience)

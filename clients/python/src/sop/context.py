@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Callable, Concatenate, Generic, Optional, ParamSpec, Protocol, TypeVar
-from typing import overload
+from typing import Any, Callable, Concatenate, Generic, Iterator, Optional, ParamSpec, Protocol
+from typing import TypeVar, overload
 
 from sop.errors import CancelledError
 
@@ -41,6 +42,24 @@ class Context:
 
 
 _given: ContextVar[Optional[Context]] = ContextVar("sop_context", default=None)
+
+
+def current_context() -> Optional[Context]:
+    """The context that the running call was given."""
+    return _given.get()
+
+
+@contextmanager
+def using(context: Optional[Context]) -> Iterator[None]:
+    """Lets the calls in the block take `context` along, unless it is None."""
+    if context is None:
+        yield
+        return
+    before = _given.set(context)
+    try:
+        yield
+    finally:
+        _given.reset(before)
 
 
 def current_timeout() -> Optional[float]:
@@ -84,10 +103,7 @@ class takes_context(Generic[S, P, R]):
                 context, args = args[0], args[1:]
             if context is None:
                 return function(instance, *args, **kwargs)
-            before = _given.set(context)
-            try:
+            with using(context):
                 return function(instance, *args, **kwargs)
-            finally:
-                _given.reset(before)
 
         return call

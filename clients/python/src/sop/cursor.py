@@ -47,7 +47,10 @@ class Cursor:
         self._step = 1
 
     def seek(
-        self, target: btree_pb2.SeekTarget, key: Optional[types_pb2.Key] = None, item_id: bytes = b""
+        self,
+        target: btree_pb2.SeekTarget,
+        key: Optional[types_pb2.Key] = None,
+        item_id: bytes = b"",
     ) -> bool:
         """Goes to an item; False if there is none."""
         self._queue.flush()

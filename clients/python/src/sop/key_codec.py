@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import uuid
 from datetime import datetime
-from typing import Any, Mapping, NamedTuple, Optional
+from typing import Any, Mapping, NamedTuple
 
 from sop.errors import FieldMissingError, FieldUnknownError, InvalidKeyError, KeyTypeDiffersError
 from sop.scalars import INT64_MAX, INT64_MIN, Scalar, Timestamp, nanos_of, time_of
@@ -202,6 +202,9 @@ class KeyCodec:
             raise KeyTypeDiffersError(f"field {field.name!r} is {wanted}, not {value!r:.64}")
 
     @staticmethod
-    def _take(encoded: bytes, at: int, field: types_pb2.SchemaField) -> tuple[Optional[Scalar], int]:
-        value, _, end = decode_scalar(encoded, at)
+    def _take(encoded: bytes, at: int, field: types_pb2.SchemaField) -> tuple[Scalar, int]:
+        value, descending, end = decode_scalar(encoded, at)
+        wanted = field.descending and field.HasField("index_position")
+        if _code_of(value) != _CODES[field.type] or descending != wanted:
+            raise KeyTypeDiffersError(f"key bytes do not fit field {field.name!r} of the store")
         return value, end

@@ -86,9 +86,12 @@ def _members(record: object) -> Optional[Mapping[str, Any]]:
     """The fields of a dict or dataclass; None for anything else."""
     if isinstance(record, Mapping):
         return record
-    if is_dataclass_instance(record):
-        return {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}  # type: ignore[arg-type]
-    return None
+    return _attributes(record) if is_dataclass_instance(record) else None
+
+
+def _attributes(instance: Any) -> dict[str, Any]:
+    """The fields of a dataclass; not those of dataclasses in it."""
+    return {each.name: getattr(instance, each.name) for each in dataclasses.fields(instance)}
 
 
 def to_key(value: object) -> types_pb2.Key:
@@ -138,7 +141,7 @@ def as_type(members: Any, wanted: Optional[type]) -> Any:
 def _plain(value: object) -> object:
     """For json: dataclasses become dicts, ids and times become text."""
     if is_dataclass_instance(value):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}  # type: ignore[arg-type]
+        return _attributes(value)
     if isinstance(value, uuid.UUID):
         return str(value)
     if isinstance(value, datetime):

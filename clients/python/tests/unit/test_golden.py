@@ -54,9 +54,8 @@ def test_refused_key(case):
 
 
 def codec_of(case):
-    order = case["index"] or [
-        {"name": name, "direction": "ascending"} for name in sorted(f["name"] for f in case["fields"])
-    ]
+    names = sorted(field["name"] for field in case["fields"])
+    order = case["index"] or [{"name": name, "direction": "ascending"} for name in names]
     positions = {field["name"]: n for n, field in enumerate(order)}
     schema = types_pb2.KeySchema(shape=f"KEY_SHAPE_{case['form'].upper()}")
     for field in case["fields"]:
