@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
-from typing import Any, Mapping, Optional, Union
+from typing import Any, Optional, Union
 
 from sop.errors import InvalidKeyError, InvalidValueError
 from sop.v1 import types_pb2
