@@ -63,6 +63,19 @@ absl::StatusOr<uint64_t> Rank(NodeSource& source, TreeId tree, std::string_view 
   return rank + node->LowerBound(key, &exact);
 }
 
+absl::StatusOr<uint64_t> CountRange(NodeSource& source, TreeId tree, std::string_view begin,
+                                    std::string_view end) {
+  uint64_t below_end;
+  if (end.empty()) {
+    SOP_ASSIGN_OR_RETURN(below_end, Count(source, tree));
+  } else {
+    SOP_ASSIGN_OR_RETURN(below_end, Rank(source, tree, end));
+  }
+  if (begin.empty()) return below_end;
+  SOP_ASSIGN_OR_RETURN(const uint64_t below_begin, Rank(source, tree, begin));
+  return below_end > below_begin ? below_end - below_begin : 0;
+}
+
 void Cursor::Reset() {
   path_.clear();
   leaf_ = nullptr;
@@ -89,7 +102,7 @@ absl::Status Cursor::Descend(NodeRef node, Side side) {
   return absl::OkStatus();
 }
 
-absl::Status Cursor::Seek(std::string_view key) {
+absl::Status Cursor::SeekToLeaf(std::string_view key) {
   SOP_ASSIGN_OR_RETURN(NodeRef node, ReadRoot());
   if (node == nullptr) return absl::OkStatus();
   while (!node->is_leaf()) {
@@ -100,7 +113,12 @@ absl::Status Cursor::Seek(std::string_view key) {
   leaf_ = std::move(node);
   bool exact;
   index_ = leaf_->LowerBound(key, &exact);
-  return Valid() ? absl::OkStatus() : NextLeaf();
+  return absl::OkStatus();
+}
+
+absl::Status Cursor::Seek(std::string_view key) {
+  SOP_RETURN_IF_ERROR(SeekToLeaf(key));
+  return leaf_ == nullptr || Valid() ? absl::OkStatus() : NextLeaf();
 }
 
 absl::Status Cursor::SeekBefore(std::string_view key) {

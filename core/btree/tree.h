@@ -39,6 +39,10 @@ absl::StatusOr<uint64_t> Count(NodeSource& source, TreeId tree);
 // Exact number of items with keys below `key`. O(log n).
 absl::StatusOr<uint64_t> Rank(NodeSource& source, TreeId tree, std::string_view key);
 
+// Exact number of items with keys in [begin, end); an empty `end` means no upper bound. O(log n).
+absl::StatusOr<uint64_t> CountRange(NodeSource& source, TreeId tree, std::string_view begin,
+                                    std::string_view end);
+
 // A position in one tree of one consistent state. After OK from a Seek or a step, Valid() says
 // whether there is an item under it. The source must outlive the cursor, and its state must not
 // change meanwhile. Confined to one thread.
@@ -48,6 +52,9 @@ class Cursor {
 
   // First item with a key not below `key`.
   absl::Status Seek(std::string_view key);
+  // The leaf responsible for `key`, at its first item not below `key`; not Valid() if there is none
+  // in this leaf.
+  absl::Status SeekToLeaf(std::string_view key);
   // Last item with a key below `key`.
   absl::Status SeekBefore(std::string_view key);
   absl::Status SeekToFirst();

@@ -48,12 +48,15 @@ class CountLedger {
                 std::span<const NodeId> children, std::span<uint64_t> counts) const
       SOP_EXCLUDES(mu_);
 
-  // Net changes in (after, through], by inner node and child.
-  struct Net {
+  // Nodes that a record up to `through` touches.
+  struct Node {
     TreeId tree;
     NodeId inner;
   };
-  std::vector<Net> InnerNodes(Sequence through) const SOP_EXCLUDES(mu_);
+  std::vector<Node> InnerNodes(Sequence through) const SOP_EXCLUDES(mu_);
+
+  // Sequences of the records in (after, through], ascending.
+  std::vector<Sequence> Records(Sequence after, Sequence through) const SOP_EXCLUDES(mu_);
 
   size_t records() const SOP_EXCLUDES(mu_);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -63,6 +64,10 @@ class NodeCache {
   // Committer: from `from` on the node is `version` (null: gone). Ends the newest version there.
   void Install(TreeId tree, NodeId node, Sequence from, btree::NodeRef version);
 
+  // Committer: somebody else changed the node in a commit after `from`; its newest version is to be
+  // read from storage.
+  void Invalidate(TreeId tree, NodeId node, Sequence from);
+
   // Committer: takes back Installs above `sequence`. The nodes' newest version is then unknown
   // until it is read again.
   void Withdraw(TreeId tree, NodeId node, Sequence sequence);
@@ -71,13 +76,12 @@ class NodeCache {
   // that ended before it are garbage.
   void Publish(Sequence published, Sequence oldest_snapshot);
 
-  // Forgets everything, pinned versions too. No reader may be using the cache.
   struct Counters {
     uint64_t hits = 0;
     uint64_t misses = 0;
     uint64_t evictions = 0;
   };
-  Counters counters() const;
+  Counters counters();
 
  private:
   static constexpr int kShards = 64;

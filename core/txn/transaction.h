@@ -15,6 +15,7 @@
 #include "core/txn/conflict_window.h"
 #include "core/txn/limits.h"
 #include "core/txn/overlay.h"
+#include "core/txn/own_write.h"
 #include "core/txn/read_set.h"
 #include "core/txn/snapshot.h"
 
@@ -128,6 +129,8 @@ class Transaction {
 
   // Nothing written and nothing assumed.
   bool IsEmpty() const;
+  // Whether it wrote to a tree of that id.
+  bool Writes(TreeId tree) const;
   uint64_t write_count() const { return write_count_; }
   uint64_t write_bytes() const { return write_bytes_; }
 
@@ -137,16 +140,19 @@ class Transaction {
   friend class Validator;
 
   struct Tree {
+    Tree(std::optional<TreeId> tree_id, const TreeOptions& tree_options, SpillSpace& spill)
+        : id(tree_id), options(tree_options), overlay(spill) {}
     std::optional<TreeId> id;
     TreeOptions options;
     Overlay overlay;
   };
 
   bool Tracks(Tracking tracking) const;
-  void TrackPoint(TreeSlot tree, std::string_view key, ReadMode mode);
-  void CoarsenIfNeeded();
+  absl::Status CoarsenIfNeeded();
   absl::Status CheckWritable(uint64_t bytes) const;
-  absl::Status Write(TreeSlot tree, std::string_view key, std::string payload);
+  absl::Status Write(TreeSlot tree, std::string_view key, OwnWrite write);
+  // How many items more the transaction's own writes make of [begin, end).
+  absl::StatusOr<int64_t> OwnGrowth(TreeSlot tree, std::string_view begin, std::string_view end);
   absl::StatusOr<std::optional<btree::Item>> GetBase(const Tree& tree, std::string_view key) const;
   Tree& at(TreeSlot slot) { return *trees_[static_cast<size_t>(slot.index)]; }
   const Tree& at(TreeSlot slot) const { return *trees_[static_cast<size_t>(slot.index)]; }
@@ -161,6 +167,7 @@ class Transaction {
   std::vector<std::unique_ptr<Assumption>> assumptions_;
   uint64_t write_count_ = 0;
   uint64_t write_bytes_ = 0;
+  uint32_t late_keys_ = 0;
 };
 
 // A position in one tree as its transaction sees it: snapshot and own writes merged. What was
@@ -192,30 +199,35 @@ class TransactionCursor {
   enum class Direction { kForward, kBackward };
 
   TransactionCursor(Transaction& transaction, TreeSlot tree, ReadMode mode, Tracking tracking);
-  absl::Status Settle(Direction direction);
-  absl::Status AlignBase(Direction direction);
-  void Cover(std::string_view begin, std::string_view end);
-  void CoverCurrent(Direction direction);
+  absl::Status SeekForward(std::string_view key);
+  absl::Status SeekBackward(std::optional<std::string_view> key);
+  // Starts a range of the read set at `anchor`; no anchor means the tree's end.
+  void Begin(Direction direction, std::optional<std::string_view> anchor);
+  // Adds what was passed over since Begin to the read set.
   void FlushCovered();
-  absl::StatusOr<bool> UseOwn();
-  absl::Status StepBase(Direction direction);
+  // Takes the nearer one of the two positions, or skips it if its item is erased.
+  absl::Status Settle();
+  absl::StatusOr<bool> Take(bool base_has_it, bool own_has_it);
+  absl::Status StepBase();
+  void StepOwn();
+  absl::StatusOr<std::optional<uint64_t>> BaseRankOf(uint64_t rank, std::string* own_key);
 
   Transaction& transaction_;
   const TreeSlot tree_;
   const ReadMode mode_;
   const bool tracked_;
   SnapshotSource source_;
-  btree::Cursor base_;
-  std::optional<Overlay::Iterator> own_;
+  std::optional<btree::Cursor> base_;     // absent for a tree that has no id yet
+  std::optional<Overlay::Iterator> own_;  // absent while nothing was written
   Direction direction_ = Direction::kForward;
   bool valid_ = false;
-  bool on_base_ = false;  // the current item is the base's, or the base's changed by an own write
-  bool on_own_ = false;
-  std::string key_;
+  bool at_base_ = false;  // base_ stands on key_
+  bool at_own_ = false;   // own_ stands on key_
+  std::string_view key_;
   btree::ItemView item_;
-  btree::Item merged_;  // backs item_ when an own write changed a base item
-  std::optional<KeyRange> covered_;
-  bool covered_unbounded_ = false;
+  btree::Item merged_;  // backs item_ when an own write made or changed it
+  std::optional<std::string> anchor_;
+  bool covering_ = false;
 };
 
 }  // namespace sop::txn

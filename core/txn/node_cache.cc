@@ -1,0 +1,212 @@
+#include "core/txn/node_cache.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sop::txn {
+namespace {
+
+constexpr size_t kEntryOverhead = 96;
+
+}  // namespace
+
+NodeCache::NodeCache(std::shared_ptr<CacheBudget> budget)
+    : budget_(std::move(budget)), shards_(kShards) {}
+
+NodeCache::~NodeCache() {
+  int64_t charged = 0;
+  for (Shard& shard : shards_) {
+    base::MutexLock lock(shard.mu);
+    for (const auto& [key, entry] : shard.entries) {
+      for (const Version& version : entry.versions) {
+        charged += static_cast<int64_t>(ChargeOf(version));
+      }
+    }
+  }
+  budget_->Charge(-charged);
+}
+
+NodeCache::Shard& NodeCache::ShardOf(const Key& key) {
+  return shards_[absl::HashOf(key.tree.value, key.node.value) % kShards];
+}
+
+size_t NodeCache::ChargeOf(const Version& version) {
+  return kEntryOverhead + (version.node == nullptr ? 0 : version.node->charge());
+}
+
+bool NodeCache::Find(TreeId tree, NodeId node, Sequence at, btree::NodeRef* version) {
+  const Key key{tree, node};
+  Shard& shard = ShardOf(key);
+  base::MutexLock lock(shard.mu);
+  const auto it = shard.entries.find(key);
+  if (it != shard.entries.end()) {
+    for (const Version& candidate : it->second.versions) {
+      if (at.value >= candidate.until) break;
+      if (candidate.from > at.value) continue;
+      it->second.referenced = true;
+      ++shard.hits;
+      *version = candidate.node;
+      return true;
+    }
+  }
+  ++shard.misses;
+  return false;
+}
+
+bool NodeCache::FindNewest(TreeId tree, NodeId node, btree::NodeRef* version) {
+  const Key key{tree, node};
+  Shard& shard = ShardOf(key);
+  base::MutexLock lock(shard.mu);
+  const auto it = shard.entries.find(key);
+  if (it == shard.entries.end() || it->second.versions.empty() ||
+      it->second.versions.front().until != kOpen) {
+    ++shard.misses;
+    return false;
+  }
+  it->second.referenced = true;
+  ++shard.hits;
+  *version = it->second.versions.front().node;
+  return true;
+}
+
+NodeCache::Entry& NodeCache::EntryOf(Shard& shard, const Key& key) {
+  const auto [it, inserted] = shard.entries.try_emplace(key);
+  if (inserted) shard.ring.push_back(key);
+  it->second.referenced = true;
+  return it->second;
+}
+
+void NodeCache::Insert(TreeId tree, NodeId node, Sequence at, const btree::NodeRef& version) {
+  const Key key{tree, node};
+  Shard& shard = ShardOf(key);
+  base::MutexLock lock(shard.mu);
+  Entry& entry = EntryOf(shard, key);
+  // Newest first: `place` is the first version that is not newer than the snapshot.
+  auto place = entry.versions.begin();
+  while (place != entry.versions.end() && place->from > at.value) ++place;
+  const uint64_t successor = place == entry.versions.begin() ? kOpen : std::prev(place)->from;
+  const bool is_newest = successor == kOpen && shard.floor <= at.value;
+  const uint64_t until = is_newest ? kOpen : std::min(successor, at.value + 1);
+  const uint64_t reaches = successor != kOpen && shard.floor <= at.value ? successor : until;
+  if (place != entry.versions.end() && at.value < place->until) {
+    place->until = std::max(place->until, reaches);
+    return;
+  }
+  Version added;
+  // Counts of an inner node are those at the snapshot; a leaf is the same back to its sequence.
+  added.from = version != nullptr && version->is_leaf() ? version->sequence().value : at.value;
+  if (place != entry.versions.end()) added.from = std::max(added.from, place->until);
+  added.until = reaches;
+  added.node = version;
+  budget_->Charge(static_cast<int64_t>(ChargeOf(added)));
+  entry.versions.insert(place, std::move(added));
+  EvictSome(shard);
+}
+
+void NodeCache::Install(TreeId tree, NodeId node, Sequence from, btree::NodeRef version) {
+  const Key key{tree, node};
+  Shard& shard = ShardOf(key);
+  base::MutexLock lock(shard.mu);
+  Entry& entry = EntryOf(shard, key);
+  if (!entry.versions.empty()) {
+    Version& newest = entry.versions.front();
+    newest.until = std::min(newest.until, from.value);
+  }
+  Version added{from.value, kOpen, std::move(version)};
+  budget_->Charge(static_cast<int64_t>(ChargeOf(added)));
+  entry.versions.insert(entry.versions.begin(), std::move(added));
+  DropGarbage(shard, entry);
+  EvictSome(shard);
+}
+
+void NodeCache::Invalidate(TreeId tree, NodeId node, Sequence from) {
+  const Key key{tree, node};
+  Shard& shard = ShardOf(key);
+  base::MutexLock lock(shard.mu);
+  shard.floor = std::max(shard.floor, from.value);
+  const auto it = shard.entries.find(key);
+  if (it == shard.entries.end() || it->second.versions.empty()) return;
+  Version& newest = it->second.versions.front();
+  newest.until = std::min(newest.until, from.value);
+}
+
+void NodeCache::Withdraw(TreeId tree, NodeId node, Sequence sequence) {
+  const Key key{tree, node};
+  Shard& shard = ShardOf(key);
+  base::MutexLock lock(shard.mu);
+  const auto it = shard.entries.find(key);
+  if (it == shard.entries.end()) return;
+  auto& versions = it->second.versions;
+  while (!versions.empty() && versions.front().from > sequence.value) {
+    budget_->Charge(-static_cast<int64_t>(ChargeOf(versions.front())));
+    versions.erase(versions.begin());
+  }
+  // It ended where the withdrawn version began; sequences above will be given to other commits.
+  if (!versions.empty() && versions.front().until > sequence.value + 1) {
+    versions.front().until = sequence.value + 1;
+  }
+}
+
+void NodeCache::Publish(Sequence published, Sequence oldest_snapshot) {
+  published_.store(published.value, std::memory_order_release);
+  oldest_snapshot_.store(oldest_snapshot.value, std::memory_order_release);
+}
+
+void NodeCache::DropGarbage(Shard& shard, Entry& entry) {
+  const uint64_t oldest = oldest_snapshot_.load(std::memory_order_acquire);
+  while (entry.versions.size() > 1 && entry.versions.back().until <= oldest) {
+    budget_->Charge(-static_cast<int64_t>(ChargeOf(entry.versions.back())));
+    entry.versions.pop_back();
+  }
+}
+
+bool NodeCache::EvictEntry(Shard& shard, Entry& entry) {
+  const uint64_t published = published_.load(std::memory_order_acquire);
+  for (auto version = entry.versions.begin(); version != entry.versions.end();) {
+    if (version->from > published) {
+      ++version;
+      continue;
+    }
+    shard.floor = std::max(shard.floor, version->from);
+    budget_->Charge(-static_cast<int64_t>(ChargeOf(*version)));
+    version = entry.versions.erase(version);
+  }
+  return entry.versions.empty();
+}
+
+// Second chance in ring order, a few steps each time, so that no insert pays for a whole sweep.
+void NodeCache::EvictSome(Shard& shard) {
+  constexpr int kSteps = 16;
+  for (int step = 0; step < kSteps && budget_->exceeded() && !shard.ring.empty(); ++step) {
+    if (shard.hand >= shard.ring.size()) shard.hand = 0;
+    const auto it = shard.entries.find(shard.ring[shard.hand]);
+    if (it != shard.entries.end() && it->second.referenced) {
+      it->second.referenced = false;
+      ++shard.hand;
+      continue;
+    }
+    if (it != shard.entries.end()) {
+      if (!EvictEntry(shard, it->second)) {
+        ++shard.hand;
+        continue;
+      }
+      ++shard.evictions;
+      shard.entries.erase(it);
+    }
+    shard.ring[shard.hand] = shard.ring.back();
+    shard.ring.pop_back();
+  }
+}
+
+NodeCache::Counters NodeCache::counters() {
+  Counters sum;
+  for (Shard& shard : shards_) {
+    base::MutexLock lock(shard.mu);
+    sum.hits += shard.hits;
+    sum.misses += shard.misses;
+    sum.evictions += shard.evictions;
+  }
+  return sum;
+}
+
+}  // namespace sop::txn

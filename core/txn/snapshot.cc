@@ -1,0 +1,44 @@
+#include "core/txn/snapshot.h"
+
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+
+namespace sop::txn {
+
+absl::StatusOr<btree::NodeRef> MakeNodeVersion(std::string bytes, TreeId tree, NodeId node,
+                                               Sequence at, const CountLedger& ledger) {
+  auto image = btree::NodeImage::Parse(std::move(bytes));
+  if (!image.ok()) {
+    return WithDetail(image.status(), "tree", fmt::format("{}", tree.value));
+  }
+  if ((*image)->is_leaf()) return btree::NodeVersion::FromImage(*std::move(image));
+  const uint32_t slots = (*image)->slots();
+  std::vector<NodeId> children(slots);
+  std::vector<uint64_t> counts(slots);
+  for (uint32_t slot = 0; slot < slots; ++slot) {
+    const btree::ChildView child = (*image)->child(slot);
+    children[slot] = child.child;
+    counts[slot] = child.count;
+  }
+  ledger.Complete(tree, node, (*image)->counts_sequence(), at, children, counts);
+  return btree::NodeVersion::WithCounts(*std::move(image), std::move(counts));
+}
+
+absl::StatusOr<btree::NodeRef> Snapshot::ReadNode(TreeId tree, NodeId node) const {
+  btree::NodeRef version;
+  if (cache_.Find(tree, node, sequence_, &version)) return version;
+  SOP_ASSIGN_OR_RETURN(std::optional<std::string> bytes, storage_->ReadNode(tree, node));
+  if (bytes.has_value()) {
+    SOP_ASSIGN_OR_RETURN(version,
+                         MakeNodeVersion(*std::move(bytes), tree, node, sequence_, ledger_));
+  }
+  cache_.Insert(tree, node, sequence_, version);
+  return version;
+}
+
+}  // namespace sop::txn

@@ -1,0 +1,280 @@
+#include "core/txn/transaction.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/base/bytes.h"
+#include "core/base/checksum.h"
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+#include "core/btree/tree.h"
+
+namespace sop::txn {
+namespace {
+
+constexpr size_t kLateSize = 8;
+
+// Until the committer knows better, a late field is larger than every number it will give.
+void FillPlaceholder(std::optional<uint32_t> offset, std::string* bytes) {
+  if (offset.has_value() && *offset + kLateSize <= bytes->size()) {
+    bytes->replace(*offset, kLateSize, kLateSize, '\xff');
+  }
+}
+
+bool InRange(std::string_view key, std::string_view end) { return end.empty() || key < end; }
+
+}  // namespace
+
+Transaction::Transaction(TransactionId id, const TransactionOptions& options,
+                         std::shared_ptr<const Snapshot> snapshot,
+                         std::unique_ptr<SpillSpace> spill, const Limits& limits)
+    : id_(id),
+      options_(options),
+      snapshot_(std::move(snapshot)),
+      spill_(std::move(spill)),
+      limits_(limits),
+      read_set_(limits.read_set_bytes) {}
+
+Transaction::~Transaction() = default;
+
+TreeSlot Transaction::OpenTree(TreeId tree, const TreeOptions& options) {
+  for (size_t i = 0; i < trees_.size(); ++i) {
+    if (trees_[i]->id == tree) return TreeSlot{static_cast<int>(i)};
+  }
+  trees_.push_back(std::make_unique<Tree>(tree, options, *spill_));
+  return TreeSlot{static_cast<int>(trees_.size() - 1)};
+}
+
+TreeSlot Transaction::NewTree(const TreeOptions& options) {
+  trees_.push_back(std::make_unique<Tree>(std::nullopt, options, *spill_));
+  return TreeSlot{static_cast<int>(trees_.size() - 1)};
+}
+
+std::optional<TreeId> Transaction::tree_id(TreeSlot slot) const { return at(slot).id; }
+
+bool Transaction::Tracks(Tracking tracking) const {
+  return tracking == Tracking::kTracked && options_.mode == Mode::kReadWrite &&
+         options_.isolation == Isolation::kSerializable;
+}
+
+absl::Status Transaction::CoarsenIfNeeded() {
+  if (!read_set_.over_budget()) return absl::OkStatus();
+  const auto leaf_range = [this](int tree, std::string_view key) -> absl::StatusOr<KeyRange> {
+    const auto id = trees_[static_cast<size_t>(tree)]->id;
+    if (!id.has_value()) return KeyRange{};
+    SnapshotSource source(*snapshot_);
+    btree::Cursor cursor(source, *id);
+    SOP_RETURN_IF_ERROR(cursor.SeekToLeaf(key));
+    if (cursor.leaf() == nullptr) return KeyRange{};
+    return KeyRange{cursor.LeafLow(), cursor.LeafHigh().value_or(std::string())};
+  };
+  return read_set_.Coarsen(leaf_range);
+}
+
+absl::StatusOr<std::optional<btree::Item>> Transaction::GetBase(const Tree& tree,
+                                                                std::string_view key) const {
+  if (!tree.id.has_value()) return std::nullopt;
+  SnapshotSource source(*snapshot_);
+  SOP_ASSIGN_OR_RETURN(const auto found, btree::Find(source, *tree.id, key));
+  if (!found.has_value()) return std::nullopt;
+  return btree::Item(found->item);
+}
+
+absl::StatusOr<std::optional<btree::Item>> Transaction::Get(TreeSlot slot, std::string_view key,
+                                                            ReadMode mode, Tracking tracking) {
+  const Tree& tree = at(slot);
+  std::optional<std::string> payload;
+  OwnWrite own;
+  if (!tree.overlay.empty()) {
+    SOP_ASSIGN_OR_RETURN(payload, tree.overlay.Find(key));
+    if (payload.has_value()) {
+      SOP_ASSIGN_OR_RETURN(own, DecodeOwnWrite(*payload));
+      if (own.kind == OwnWriteKind::kPut || own.kind == OwnWriteKind::kErase) {
+        return ApplyOwnWrite(own, nullptr);
+      }
+    }
+  }
+  if (Tracks(tracking)) {
+    read_set_.AddPoint(slot.index, key, mode);
+    SOP_RETURN_IF_ERROR(CoarsenIfNeeded());
+  }
+  SOP_ASSIGN_OR_RETURN(std::optional<btree::Item> item, GetBase(tree, key));
+  if (!payload.has_value()) return item;
+  return ApplyOwnWrite(own, item.has_value() ? &*item : nullptr);
+}
+
+absl::StatusOr<int64_t> Transaction::OwnGrowth(TreeSlot slot, std::string_view begin,
+                                               std::string_view end) {
+  Tree& tree = at(slot);
+  int64_t growth = 0;
+  Overlay::Iterator own(tree.overlay);
+  for (own.Seek(begin); own.Valid() && InRange(own.key(), end); own.Next()) {
+    SOP_ASSIGN_OR_RETURN(const OwnWrite write, DecodeOwnWrite(own.payload()));
+    const bool there_after = write.kind != OwnWriteKind::kErase;
+    if (write.kind == OwnWriteKind::kPut && write.change == ChangeKind::kValueOnly) continue;
+    if (write.kind == OwnWriteKind::kSetRideOn) continue;
+    SOP_ASSIGN_OR_RETURN(const auto before, GetBase(tree, own.key()));
+    growth += static_cast<int64_t>(there_after) - static_cast<int64_t>(before.has_value());
+  }
+  SOP_RETURN_IF_ERROR(own.status());
+  return growth;
+}
+
+absl::StatusOr<uint64_t> Transaction::Count(TreeSlot slot, std::string_view begin,
+                                            std::string_view end) {
+  const Tree& tree = at(slot);
+  uint64_t count = 0;
+  if (tree.id.has_value()) {
+    SnapshotSource source(*snapshot_);
+    SOP_ASSIGN_OR_RETURN(count, btree::CountRange(source, *tree.id, begin, end));
+  }
+  if (Tracks(Tracking::kTracked)) {
+    read_set_.AddCount(slot.index, begin, end, count);
+    SOP_RETURN_IF_ERROR(CoarsenIfNeeded());
+  }
+  if (tree.overlay.empty()) return count;
+  SOP_ASSIGN_OR_RETURN(const int64_t growth, OwnGrowth(slot, begin, end));
+  return static_cast<uint64_t>(static_cast<int64_t>(count) + growth);
+}
+
+absl::Status Transaction::LoadValue(TreeSlot slot, btree::Item* item) const {
+  if ((item->flags & btree::kItemValueIsReference) == 0) return absl::OkStatus();
+  const TreeId tree = at(slot).id.value_or(TreeId{});
+  const auto reference = btree::DecodeReference(item->value);
+  if (!reference.has_value()) return Error(Reason::kDamaged, "value reference is damaged");
+  SOP_ASSIGN_OR_RETURN(std::optional<std::string> value,
+                       snapshot_->storage().ReadValue(tree, reference->value_id));
+  if (!value.has_value() || value->size() != reference->size ||
+      base::Checksum64(*value) != reference->checksum) {
+    return Error(Reason::kDamaged,
+                 fmt::format("value {} of {} bytes is damaged or missing",
+                             reference->value_id.value, reference->size),
+                 {{"tree", fmt::format("{}", tree.value)}});
+  }
+  item->value = *std::move(value);
+  item->flags &= static_cast<uint8_t>(~btree::kItemValueIsReference);
+  return absl::OkStatus();
+}
+
+absl::Status Transaction::CheckWritable(uint64_t bytes) const {
+  if (options_.mode == Mode::kReadOnly) {
+    return Error(Reason::kReadOnlyTransaction,
+                 fmt::format("transaction {} is read-only", id_.ToString()));
+  }
+  if (write_count_ >= limits_.transaction_writes) {
+    return Error(Reason::kLimitExceeded,
+                 fmt::format("transaction {} holds {} writes, the limit is {}", id_.ToString(),
+                             write_count_, limits_.transaction_writes),
+                 {{"limit", fmt::format("{}", limits_.transaction_writes)},
+                  {"limit_name", "transaction_writes"}});
+  }
+  if (write_bytes_ + bytes > limits_.transaction_bytes) {
+    return Error(Reason::kLimitExceeded,
+                 fmt::format("transaction {} would hold {} bytes of writes, the limit is {}",
+                             id_.ToString(), write_bytes_ + bytes, limits_.transaction_bytes),
+                 {{"limit", fmt::format("{}", limits_.transaction_bytes)},
+                  {"limit_name", "transaction_bytes"}});
+  }
+  return absl::OkStatus();
+}
+
+// Joins what the transaction meant to do to the key before with what it means to do now.
+absl::Status Transaction::Write(TreeSlot slot, std::string_view key, OwnWrite write) {
+  SOP_RETURN_IF_ERROR(CheckWritable(key.size() + write.value.size() + write.ride_on.size()));
+  Overlay& overlay = at(slot).overlay;
+  std::optional<std::string> payload;
+  std::optional<btree::Item> joined;
+  if (!overlay.empty()) {
+    SOP_ASSIGN_OR_RETURN(payload, overlay.Find(key));
+  }
+  if (payload.has_value()) {
+    SOP_ASSIGN_OR_RETURN(const OwnWrite before, DecodeOwnWrite(*payload));
+    const bool partial = write.kind == OwnWriteKind::kSetRideOn || write.kind == OwnWriteKind::kAdd;
+    if (partial && before.kind == OwnWriteKind::kAdd && write.kind == OwnWriteKind::kAdd) {
+      write.amount = static_cast<int64_t>(static_cast<uint64_t>(write.amount) +
+                                          static_cast<uint64_t>(before.amount));
+    } else if (partial && before.kind != OwnWriteKind::kSetRideOn) {
+      SOP_ASSIGN_OR_RETURN(const auto item, ApplyOwnWrite(before, nullptr));
+      SOP_ASSIGN_OR_RETURN(joined, ApplyOwnWrite(write, item.has_value() ? &*item : nullptr));
+      if (joined.has_value()) {
+        write.kind = OwnWriteKind::kPut;
+        write.format = joined->format;
+        write.ride_on = joined->ride_on;
+        write.value = joined->value;
+        write.out_of_node = before.out_of_node;
+        write.counter = (joined->flags & btree::kItemIsCounter) != 0;
+      }
+    }
+    if (before.change == ChangeKind::kStructural) write.change = ChangeKind::kStructural;
+  } else {
+    ++write_count_;
+  }
+  write_bytes_ += key.size() + write.value.size() + write.ride_on.size();
+  return overlay.Put(key, EncodeOwnWrite(write));
+}
+
+absl::Status Transaction::Put(TreeSlot slot, std::string_view key, const ItemWrite& item,
+                              ChangeKind change) {
+  OwnWrite write;
+  write.change = change;
+  write.format = item.format;
+  write.ride_on = item.ride_on;
+  write.value = item.value;
+  write.out_of_node = item.placement == Placement::kOutOfNode;
+  if (!item.late_key_offset.has_value() && !item.late_value_offset.has_value()) {
+    return Write(slot, key, write);
+  }
+  std::string late_key(key);
+  std::string late_value(item.value);
+  FillPlaceholder(item.late_key_offset, &late_key);
+  FillPlaceholder(item.late_value_offset, &late_value);
+  write.value = late_value;
+  write.late_key_offset = item.late_key_offset;
+  write.late_value_offset = item.late_value_offset;
+  // Two late keys of one transaction must not meet in the overlay: the placeholder ends in a number
+  // of its own.
+  if (item.late_key_offset.has_value() && *item.late_key_offset + kLateSize <= late_key.size()) {
+    const uint32_t number = late_keys_++;
+    for (int i = 0; i < 4; ++i) {
+      late_key[*item.late_key_offset + 4 + static_cast<size_t>(i)] =
+          static_cast<char>(number >> (24 - 8 * i));
+    }
+  }
+  return Write(slot, late_key, write);
+}
+
+absl::Status Transaction::Erase(TreeSlot slot, std::string_view key) {
+  OwnWrite write;
+  write.kind = OwnWriteKind::kErase;
+  return Write(slot, key, write);
+}
+
+absl::Status Transaction::SetRideOn(TreeSlot slot, std::string_view key, std::string_view ride_on) {
+  OwnWrite write;
+  write.kind = OwnWriteKind::kSetRideOn;
+  write.ride_on = ride_on;
+  return Write(slot, key, write);
+}
+
+absl::Status Transaction::Add(TreeSlot slot, std::string_view key, int64_t amount) {
+  OwnWrite write;
+  write.kind = OwnWriteKind::kAdd;
+  write.amount = amount;
+  return Write(slot, key, write);
+}
+
+void Transaction::Assume(std::unique_ptr<Assumption> assumption) {
+  assumptions_.push_back(std::move(assumption));
+}
+
+bool Transaction::Writes(TreeId tree) const {
+  for (const auto& opened : trees_) {
+    if (opened->id == tree) return !opened->overlay.empty();
+  }
+  return false;
+}
+
+bool Transaction::IsEmpty() const { return write_count_ == 0 && assumptions_.empty(); }
+
+}  // namespace sop::txn
