@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/base/ids.h"
-#include "core/btree/node_version.h"
+#include "core/btree/node/node_version.h"
 
 namespace sop::btree {
 

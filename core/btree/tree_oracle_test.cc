@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/random.h"
-#include "core/btree/apply.h"
+#include "core/btree/node/apply.h"
 #include "core/btree/tree.h"
 #include "core/btree/tree_writer.h"
 

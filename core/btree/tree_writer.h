@@ -14,7 +14,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "core/base/ids.h"
-#include "core/btree/node_entries.h"
+#include "core/btree/node/node_entries.h"
 #include "core/btree/tree.h"
 #include "core/persistence/storage.h"
 

@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/base/ids.h"
-#include "core/btree/item.h"
+#include "core/btree/node/item.h"
 #include "core/btree/key.h"
 #include "core/catalog/open_store.h"
 #include "core/catalog/store_item.h"

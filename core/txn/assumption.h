@@ -6,7 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/base/ids.h"
-#include "core/btree/item.h"
+#include "core/btree/node/item.h"
 
 namespace sop::txn {
 
@@ -25,8 +25,8 @@ class CommitView {
   virtual void Erase(TreeId tree, std::string_view key) = 0;
   // A tree id never used before.
   virtual TreeId NextTreeId() = 0;
-  // Says which tree a NewTree slot is. The transaction's reads of it are validated against that
-  // tree.
+  // Says which tree a ProvisionalTree slot is. The transaction's reads of it are validated against
+  // that tree.
   virtual void Bind(TreeSlot slot, TreeId tree) = 0;
   // Everything in `tree` goes with this commit; its space is reclaimed when no snapshot sees it.
   virtual void DropTree(TreeId tree) = 0;

@@ -107,15 +107,15 @@ void CountLedger::DropThrough(Sequence sequence) {
   }
 }
 
-void CountLedger::Complete(TreeId tree, NodeId inner, Sequence after, Sequence through,
-                           std::span<const NodeId> children, std::span<uint64_t> counts) const {
+void CountLedger::Complete(const Node& node, const Span& span, std::span<const NodeId> children,
+                           std::span<uint64_t> counts) const {
   base::ReaderLock lock(mu_);
-  const auto it = nodes_.find(Key{tree, inner});
+  const auto it = nodes_.find(Key{node.tree, node.inner});
   if (it == nodes_.end()) return;
   absl::flat_hash_map<NodeId, size_t> places;
   for (size_t i = 0; i < children.size(); ++i) places[children[i]] = i;
   for (const Entry& entry : it->second) {
-    if (entry.sequence <= after || entry.sequence > through) continue;
+    if (entry.sequence <= span.after || entry.sequence > span.through) continue;
     const auto place = places.find(entry.child);
     if (place != places.end()) counts[place->second] += static_cast<uint64_t>(entry.amount);
   }

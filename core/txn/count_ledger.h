@@ -43,16 +43,21 @@ class CountLedger {
   // Forgets records up to `sequence`: they are folded and no snapshot below it is left.
   void DropThrough(Sequence sequence) SOP_EXCLUDES(mu_);
 
-  // Adds to `counts[i]` what happened to `children[i]` of the node in (after, through].
-  void Complete(TreeId tree, NodeId inner, Sequence after, Sequence through,
-                std::span<const NodeId> children, std::span<uint64_t> counts) const
-      SOP_EXCLUDES(mu_);
-
-  // Nodes that a record up to `through` touches.
   struct Node {
     TreeId tree;
     NodeId inner;
   };
+  // Commits in (after, through].
+  struct Span {
+    Sequence after;
+    Sequence through;
+  };
+
+  // Adds to `counts[i]` what happened in `span` below `children[i]` of the node.
+  void Complete(const Node& node, const Span& span, std::span<const NodeId> children,
+                std::span<uint64_t> counts) const SOP_EXCLUDES(mu_);
+
+  // Nodes that a record up to `through` touches.
   std::vector<Node> InnerNodes(Sequence through) const SOP_EXCLUDES(mu_);
 
   // Sequences of the records in (after, through], ascending.

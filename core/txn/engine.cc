@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "core/base/status_macros.h"
-#include "core/txn/commit_group.h"
-#include "core/txn/committer.h"
+#include "core/txn/commit/commit_group.h"
+#include "core/txn/commit/committer.h"
 
 namespace sop::txn {
 
@@ -23,7 +23,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(persistence::Storage& stora
 
 Engine::~Engine() = default;
 
-TransactionId Engine::NewTransactionId() {
+TransactionId Engine::MakeTransactionId() {
   constexpr int kIncarnationBits = 30;
   TransactionId id = base::MakeUuid7(*options_.clock, *options_.random);
   const uint64_t incarnation = options_.incarnation & ((uint64_t{1} << kIncarnationBits) - 1);
@@ -32,7 +32,7 @@ TransactionId Engine::NewTransactionId() {
 }
 
 std::shared_ptr<Transaction> Engine::Begin(const TransactionOptions& options) {
-  const TransactionId id = NewTransactionId();
+  const TransactionId id = MakeTransactionId();
   auto spill = std::make_unique<SpillSpace>(*options_.files, options_.spill_folder, id.ToString(),
                                             options_.limits.overlay_memory_bytes);
   return std::make_shared<Transaction>(id, options, committer_->published(), std::move(spill),

@@ -13,8 +13,8 @@
 #include "core/base/random.h"
 #include "core/base/thread_pool.h"
 #include "core/persistence/storage.h"
+#include "core/txn/commit/outcome.h"
 #include "core/txn/limits.h"
-#include "core/txn/outcome.h"
 #include "core/txn/transaction.h"
 
 namespace sop::txn {
@@ -93,7 +93,7 @@ class Engine {
   // Folds count records into their nodes, so that the next opening is quick. Waits.
   absl::Status Fold();
 
-  TransactionId NewTransactionId();
+  TransactionId MakeTransactionId();
   const Limits& limits() const { return options_.limits; }
   base::Clock& clock() const { return *options_.clock; }
 

@@ -11,7 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/error.h"
-#include "core/txn/engine_fixture.h"
+#include "core/txn/engine_fixture_test.h"
 #include "storage/memory/fault_injecting_storage.h"
 
 namespace sop::txn {

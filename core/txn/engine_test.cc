@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/error.h"
-#include "core/txn/engine_fixture.h"
+#include "core/txn/engine_fixture_test.h"
 
 namespace sop::txn {
 namespace {
@@ -35,7 +35,7 @@ TEST_F(EngineTest, OwnWritesAreReadBack) {
   EXPECT_EQ(Scan(*transaction), "a=own b=changed e=own");
   EXPECT_EQ(*transaction->Count(Open(*transaction), "", ""), 3U);
   EXPECT_EQ(Get(*transaction, "d"), "-");
-  auto cursor = transaction->NewCursor(Open(*transaction), ReadMode::kItem);
+  auto cursor = transaction->OpenCursor(Open(*transaction), ReadMode::kItem);
   ASSERT_TRUE(cursor->SeekToLast().ok());
   EXPECT_EQ(cursor->key(), "e");
   ASSERT_TRUE(cursor->Previous().ok());
@@ -213,7 +213,7 @@ TEST_F(EngineTest, LateFieldsAscendInCommitOrder) {
     ASSERT_TRUE(Commit(std::move(transaction)).ok());
   }
   auto reader = Begin();
-  auto cursor = reader->NewCursor(Open(*reader), ReadMode::kItem);
+  auto cursor = reader->OpenCursor(Open(*reader), ReadMode::kItem);
   ASSERT_TRUE(cursor->SeekToFirst().ok());
   for (const uint64_t owner : owners) {
     for (int i = 0; i < 3; ++i) {
@@ -255,7 +255,7 @@ TEST_F(EngineTest, OldSnapshotsAreValidatedByTheTreeWhenTheWindowIsTooShort) {
   EXPECT_EQ(Get(*touched, "k150"), "0");
   Scan(*phantom, "k190");
   {
-    auto cursor = ranged->NewCursor(Open(*ranged), ReadMode::kItem);
+    auto cursor = ranged->OpenCursor(Open(*ranged), ReadMode::kItem);
     ASSERT_TRUE(cursor->Seek("k000").ok());
     for (int i = 0; i < 50; ++i) ASSERT_TRUE(cursor->Next().ok());
   }
@@ -347,7 +347,7 @@ TEST_F(EngineTest, ATinyCacheStillAnswersForEverySnapshot) {
 
 TEST_F(EngineTest, ARepeatedTokenIsAnsweredAndNotRun) {
   CommitOptions options;
-  options.token = engine_->NewTransactionId();
+  options.token = engine_->MakeTransactionId();
   options.reply = "first";
   auto first = Begin();
   ASSERT_TRUE(first->Add(Open(*first), "n", 1).ok());

@@ -10,7 +10,7 @@
 #include "absl/container/inlined_vector.h"
 #include "core/base/ids.h"
 #include "core/base/mutex.h"
-#include "core/btree/node_version.h"
+#include "core/btree/node/node_version.h"
 
 namespace sop::txn {
 

@@ -25,7 +25,7 @@ absl::StatusOr<btree::NodeRef> MakeNodeVersion(std::string bytes, TreeId tree, N
     children[slot] = child.child;
     counts[slot] = child.count;
   }
-  ledger.Complete(tree, node, (*image)->counts_sequence(), at, children, counts);
+  ledger.Complete({tree, node}, {(*image)->counts_sequence(), at}, children, counts);
   return btree::NodeVersion::WithCounts(*std::move(image), std::move(counts));
 }
 

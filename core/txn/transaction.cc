@@ -46,7 +46,7 @@ TreeSlot Transaction::OpenTree(TreeId tree, const TreeOptions& options) {
   return TreeSlot{static_cast<int>(trees_.size() - 1)};
 }
 
-TreeSlot Transaction::NewTree(const TreeOptions& options) {
+TreeSlot Transaction::ProvisionalTree(const TreeOptions& options) {
   trees_.push_back(std::make_unique<Tree>(std::nullopt, options, *spill_));
   return TreeSlot{static_cast<int>(trees_.size() - 1)};
 }

@@ -10,12 +10,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/base/ids.h"
-#include "core/btree/item.h"
+#include "core/btree/node/item.h"
 #include "core/txn/assumption.h"
-#include "core/txn/conflict_window.h"
+#include "core/txn/commit/conflict_window.h"
 #include "core/txn/limits.h"
-#include "core/txn/overlay.h"
-#include "core/txn/own_write.h"
+#include "core/txn/overlay/overlay.h"
+#include "core/txn/overlay/own_write.h"
 #include "core/txn/read_set.h"
 #include "core/txn/snapshot.h"
 
@@ -93,8 +93,8 @@ class Transaction {
   // The same slot for the same id.
   TreeSlot OpenTree(TreeId tree, const TreeOptions& options);
   // A tree that gets its id at commit, by an assumption that calls CommitView::Bind.
-  TreeSlot NewTree(const TreeOptions& options);
-  // Nothing for a NewTree.
+  TreeSlot ProvisionalTree(const TreeOptions& options);
+  // Nothing for a ProvisionalTree.
   std::optional<TreeId> tree_id(TreeSlot slot) const;
 
   // --- Reads --- (DATA_LOSS for damage, UNAVAILABLE for I/O errors)
@@ -107,8 +107,8 @@ class Transaction {
   // concurrent commit conflicts only if it changes the number.
   absl::StatusOr<uint64_t> Count(TreeSlot tree, std::string_view begin, std::string_view end);
   // Ordered reading; see TransactionCursor.
-  std::unique_ptr<TransactionCursor> NewCursor(TreeSlot tree, ReadMode mode,
-                                               Tracking tracking = Tracking::kTracked);
+  std::unique_ptr<TransactionCursor> OpenCursor(TreeSlot tree, ReadMode mode,
+                                                Tracking tracking = Tracking::kTracked);
   // Replaces a reference by the value itself. DATA_LOSS if size or checksum differ.
   absl::Status LoadValue(TreeSlot tree, btree::Item* item) const;
 

@@ -15,8 +15,8 @@ std::string After(std::string_view key) {
 
 }  // namespace
 
-std::unique_ptr<TransactionCursor> Transaction::NewCursor(TreeSlot tree, ReadMode mode,
-                                                          Tracking tracking) {
+std::unique_ptr<TransactionCursor> Transaction::OpenCursor(TreeSlot tree, ReadMode mode,
+                                                           Tracking tracking) {
   return std::unique_ptr<TransactionCursor>(new TransactionCursor(*this, tree, mode, tracking));
 }
 

@@ -12,9 +12,9 @@
 #include "core/base/bytes.h"
 #include "core/base/checksum.h"
 #include "core/base/random.h"
-#include "core/btree/apply.h"
-#include "core/btree/delta.h"
-#include "core/btree/node_image.h"
+#include "core/btree/node/apply.h"
+#include "core/btree/node/delta.h"
+#include "core/btree/node/node_image.h"
 #include "tests/conformance/storage_under_test.h"
 
 // Damaged bytes meet the real Apply inside a storage: through put, flush, compaction and reopening,

@@ -1,0 +1,250 @@
+#include "core/btree/node/node_version.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+
+namespace sop::btree {
+namespace {
+
+// Deltas may hold this share of the image's bytes before they are folded into it.
+constexpr size_t kPendingShare = 2;
+constexpr size_t kPendingFloor = 4096;
+
+const DeltaOperation* FindIn(const PendingDelta& delta, std::string_view key) {
+  const auto it = std::lower_bound(
+      delta.operations.begin(), delta.operations.end(), key,
+      [](const DeltaOperation& operation, std::string_view k) { return operation.key < k; });
+  return it != delta.operations.end() && it->key == key ? &*it : nullptr;
+}
+
+absl::Status DoesNotFit() { return Error(Reason::kDamaged, "node delta does not fit its node"); }
+
+// Turns kSetRideOn and kAdd into the item that results.
+absl::Status Resolve(const NodeVersion& leaf, PendingDelta* delta, DeltaOperation* operation) {
+  ItemView before;
+  const bool found = leaf.Find(operation->key, &before);
+  ItemView& item = operation->item;
+  if (operation->kind == DeltaKind::kSetRideOn) {
+    if (!found) return DoesNotFit();
+    const std::string_view ride_on = item.ride_on;
+    delta->resolved.emplace_back(before.value);
+    item = before;
+    item.ride_on = ride_on;
+    item.value = delta->resolved.back();
+  } else {
+    int64_t value = operation->amount;
+    if (found) {
+      if (before.flags != kItemIsCounter || before.value.size() != 8) return DoesNotFit();
+      value = static_cast<int64_t>(base::LoadLittle64(before.value.data()) +
+                                   static_cast<uint64_t>(operation->amount));
+      delta->resolved.emplace_back(before.ride_on);
+      item.ride_on = delta->resolved.back();
+      item.format = before.format;
+    }
+    std::string bytes;
+    base::AppendLittle64(&bytes, static_cast<uint64_t>(value));
+    delta->resolved.push_back(std::move(bytes));
+    item.flags = kItemIsCounter;
+    item.value = delta->resolved.back();
+  }
+  item.version = operation->sequence;
+  operation->kind = DeltaKind::kPut;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+NodeVersion::NodeVersion(std::shared_ptr<const NodeImage> image,
+                         std::shared_ptr<const PendingDelta> deltas, std::vector<uint64_t> counts)
+    : image_(std::move(image)), deltas_(std::move(deltas)), counts_(std::move(counts)) {
+  sequence_ = image_->sequence();
+  delta_bytes_ = image_->delta_bytes();
+  if (image_->is_leaf()) {
+    item_count_ = image_->slots();
+  } else {
+    for (uint32_t slot = 0; slot < image_->slots(); ++slot) item_count_ += child_count(slot);
+  }
+}
+
+NodeVersion::~NodeVersion() { delete order_.load(std::memory_order_acquire); }
+
+NodeRef NodeVersion::FromImage(std::shared_ptr<const NodeImage> image) {
+  return NodeRef(new NodeVersion(std::move(image), nullptr, {}));
+}
+
+NodeRef NodeVersion::WithCounts(std::shared_ptr<const NodeImage> image,
+                                std::vector<uint64_t> counts) {
+  return NodeRef(new NodeVersion(std::move(image), nullptr, std::move(counts)));
+}
+
+absl::StatusOr<NodeRef> NodeVersion::Extend(const NodeRef& leaf, std::string delta) {
+  auto pending = std::make_shared<PendingDelta>();
+  pending->bytes = std::move(delta);
+  SOP_ASSIGN_OR_RETURN(DeltaView view, DecodeDelta(pending->bytes));
+  if (!leaf->is_leaf()) return DoesNotFit();
+  if (view.sequence <= leaf->sequence()) return leaf;
+  int64_t growth = 0;
+  size_t resolved_bytes = 0;
+  for (DeltaOperation& operation : view.operations) {
+    ItemView before;
+    const bool found = leaf->Find(operation.key, &before);
+    switch (operation.kind) {
+      case DeltaKind::kPut:
+        growth += found ? 0 : 1;
+        break;
+      case DeltaKind::kErase:
+        growth -= found ? 1 : 0;
+        break;
+      case DeltaKind::kSetRideOn:
+      case DeltaKind::kAdd:
+        growth += found ? 0 : 1;
+        SOP_RETURN_IF_ERROR(Resolve(*leaf, pending.get(), &operation));
+        resolved_bytes += operation.item.value.size();
+        break;
+      default:
+        return DoesNotFit();
+    }
+  }
+  pending->operations = std::move(view.operations);
+  pending->older = leaf->deltas_;
+  pending->depth = leaf->deltas_ ? leaf->deltas_->depth + 1 : 1;
+  pending->chain_bytes = pending->bytes.size() + resolved_bytes +
+                         pending->operations.size() * sizeof(DeltaOperation) +
+                         (leaf->deltas_ ? leaf->deltas_->chain_bytes : 0);
+  const uint64_t delta_bytes = leaf->delta_bytes_ + pending->bytes.size();
+  auto* version = new NodeVersion(leaf->image_, pending, {});
+  NodeRef result(version);
+  version->sequence_ = view.sequence;
+  version->item_count_ = static_cast<uint64_t>(static_cast<int64_t>(leaf->item_count_) + growth);
+  version->delta_bytes_ = delta_bytes;
+  if (pending->depth > kMaxPendingDeltas ||
+      pending->chain_bytes > std::max(kPendingFloor, leaf->image_->size() / kPendingShare)) {
+    return Folded(*version, static_cast<uint32_t>(delta_bytes));
+  }
+  return result;
+}
+
+NodeRef NodeVersion::Folded(const NodeVersion& leaf, uint32_t delta_bytes) {
+  NodeImageBuilder builder(NodeKind::kLeaf, 0);
+  std::deque<std::string> keys;
+  for (uint32_t index = 0; index < leaf.item_count_; ++index) {
+    std::string key;
+    leaf.AssignKey(index, &key);
+    keys.push_back(std::move(key));
+    builder.AddItem(keys.back(), leaf.item(index));
+  }
+  return FromImage(NodeImage::Adopt(builder.Build({leaf.sequence_, Sequence{0}, delta_bytes})));
+}
+
+size_t NodeVersion::charge() const {
+  return sizeof(NodeVersion) + 64 + image_->size() + (deltas_ ? deltas_->chain_bytes : 0) +
+         counts_.size() * sizeof(uint64_t);
+}
+
+const DeltaOperation* NodeVersion::FindPending(std::string_view key) const {
+  for (const PendingDelta* delta = deltas_.get(); delta != nullptr; delta = delta->older.get()) {
+    if (const DeltaOperation* operation = FindIn(*delta, key)) return operation;
+  }
+  return nullptr;
+}
+
+bool NodeVersion::Find(std::string_view key, ItemView* item) const {
+  if (deltas_ != nullptr) {
+    if (const DeltaOperation* operation = FindPending(key)) {
+      if (operation->kind == DeltaKind::kErase) return false;
+      *item = operation->item;
+      return true;
+    }
+  }
+  bool exact;
+  const uint32_t slot = image_->LowerBound(key, &exact);
+  if (exact) *item = image_->item(slot);
+  return exact;
+}
+
+// The newest operation of every key that a delta touches, ascending by key.
+std::vector<const DeltaOperation*> NodeVersion::NewestOperations() const {
+  std::vector<const DeltaOperation*> newest;
+  for (const PendingDelta* delta = deltas_.get(); delta != nullptr; delta = delta->older.get()) {
+    for (const DeltaOperation& operation : delta->operations) newest.push_back(&operation);
+  }
+  const auto by_key = [](const DeltaOperation* a, const DeltaOperation* b) {
+    return a->key < b->key;
+  };
+  std::stable_sort(newest.begin(), newest.end(), by_key);
+  const auto same_key = [](const DeltaOperation* a, const DeltaOperation* b) {
+    return a->key == b->key;
+  };
+  newest.erase(std::unique(newest.begin(), newest.end(), same_key), newest.end());
+  return newest;
+}
+
+const NodeVersion::Order& NodeVersion::order() const {
+  if (const Order* built = order_.load(std::memory_order_acquire)) return *built;
+  auto order = std::make_unique<Order>();
+  order->reserve(item_count_);
+  uint32_t slot = 0;
+  for (const DeltaOperation* operation : NewestOperations()) {
+    bool exact;
+    const uint32_t place = image_->LowerBound(operation->key, &exact);
+    while (slot < place) order->push_back({nullptr, slot++});
+    if (exact) ++slot;
+    if (operation->kind == DeltaKind::kPut) order->push_back({operation, 0});
+  }
+  while (slot < image_->slots()) order->push_back({nullptr, slot++});
+  const Order* expected = nullptr;
+  if (order_.compare_exchange_strong(expected, order.get(), std::memory_order_acq_rel)) {
+    return *order.release();
+  }
+  return *expected;
+}
+
+uint32_t NodeVersion::LowerBound(std::string_view key, bool* exact) const {
+  if (deltas_ == nullptr) return image_->LowerBound(key, exact);
+  const Order& entries = order();
+  bool in_image;
+  const uint32_t bound = image_->LowerBound(key, &in_image);
+  const auto below = [&](const OrderEntry& entry, std::string_view k) {
+    return entry.operation != nullptr ? entry.operation->key < k : entry.slot < bound;
+  };
+  const auto it = std::lower_bound(entries.begin(), entries.end(), key, below);
+  *exact = it != entries.end() &&
+           (it->operation != nullptr ? it->operation->key == key : in_image && it->slot == bound);
+  return static_cast<uint32_t>(it - entries.begin());
+}
+
+void NodeVersion::AssignKey(uint32_t index, std::string* key) const {
+  std::string_view prefix;
+  std::string_view rest;
+  KeyParts(index, &prefix, &rest);
+  key->assign(prefix);
+  key->append(rest);
+}
+
+void NodeVersion::KeyParts(uint32_t index, std::string_view* prefix, std::string_view* rest) const {
+  uint32_t slot = index;
+  if (deltas_ != nullptr) {
+    const OrderEntry& entry = order()[index];
+    if (entry.operation != nullptr) {
+      *prefix = {};
+      *rest = entry.operation->key;
+      return;
+    }
+    slot = entry.slot;
+  }
+  *prefix = image_->prefix();
+  *rest = image_->suffix(slot);
+}
+
+ItemView NodeVersion::item(uint32_t index) const {
+  if (deltas_ == nullptr) return image_->item(index);
+  const OrderEntry& entry = order()[index];
+  return entry.operation != nullptr ? entry.operation->item : image_->item(entry.slot);
+}
+
+}  // namespace sop::btree

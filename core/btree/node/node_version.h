@@ -1,0 +1,123 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/base/ids.h"
+#include "core/btree/node/delta.h"
+#include "core/btree/node/node_image.h"
+
+namespace sop::btree {
+
+// A delta that sits on top of an image in memory, its operations resolved: only kPut (with the
+// whole item, ride-on changes and counters worked out) and kErase. Immutable.
+struct PendingDelta {
+  std::string bytes;                       // what `operations` point into
+  std::deque<std::string> resolved;        // items that had to be worked out
+  std::vector<DeltaOperation> operations;  // ascending by key
+  std::shared_ptr<const PendingDelta> older;
+  int depth = 1;           // deltas in the chain from here
+  size_t chain_bytes = 0;  // bytes of the chain from here
+};
+
+// One version of one node as readers use it: an immutable base image and, for a leaf, a few pending
+// deltas, newest first. Inner nodes are always whole images with the exact item count of every
+// child beside them.
+//
+// Invariants:
+// 1. At most kMaxPendingDeltas deltas; they never outgrow a share of the image.
+// 2. item_count() is exact: items in a leaf, items below an inner node.
+// Thread-safe: immutable (the order of a leaf with deltas is built once, on first use).
+class NodeVersion {
+ public:
+  static constexpr int kMaxPendingDeltas = 16;
+
+  // A node with no delta pending. For inner nodes the counts are those in the image.
+  static std::shared_ptr<const NodeVersion> FromImage(std::shared_ptr<const NodeImage> image);
+
+  // An inner node with these counts, one per slot.
+  static std::shared_ptr<const NodeVersion> WithCounts(std::shared_ptr<const NodeImage> image,
+                                                       std::vector<uint64_t> counts);
+
+  // `leaf` with one more delta (kPut, kErase, kSetRideOn, kAdd only; encoded). Folds into a fresh
+  // image when the chain is full. DATA_LOSS if the delta does not decode or does not fit.
+  static absl::StatusOr<std::shared_ptr<const NodeVersion>> Extend(
+      const std::shared_ptr<const NodeVersion>& leaf, std::string delta);
+
+  // `leaf` as a single fresh image that carries `delta_bytes`.
+  static std::shared_ptr<const NodeVersion> Folded(const NodeVersion& leaf, uint32_t delta_bytes);
+
+  ~NodeVersion();
+  NodeVersion(const NodeVersion&) = delete;
+  NodeVersion& operator=(const NodeVersion&) = delete;
+
+  const NodeImage& image() const { return *image_; }
+  const std::shared_ptr<const NodeImage>& shared_image() const { return image_; }
+  bool has_pending_deltas() const { return deltas_ != nullptr; }
+  // Not less than the size of the image that folding would give.
+  size_t size_bound() const { return image_->size() + (deltas_ ? deltas_->chain_bytes : 0); }
+  bool is_leaf() const { return image_->is_leaf(); }
+  int level() const { return image_->level(); }
+  // The commit that last changed the node itself (counts of children apart).
+  Sequence sequence() const { return sequence_; }
+  uint64_t item_count() const { return item_count_; }
+  // Bytes of deltas since the node was last stored whole, pending ones included.
+  uint64_t delta_bytes() const { return delta_bytes_; }
+  // Approximate memory, image included.
+  size_t charge() const;
+
+  // --- Leaves ---
+
+  // Fills `*item` (views that live as long as this version) and returns true if `key` is there.
+  bool Find(std::string_view key, ItemView* item) const;
+
+  // Items in key order, [0, item_count()).
+  uint32_t LowerBound(std::string_view key, bool* exact) const;
+  void AssignKey(uint32_t index, std::string* key) const;
+  ItemView item(uint32_t index) const;
+  // The key in two parts, without a copy: shared prefix (may be empty) and rest.
+  void KeyParts(uint32_t index, std::string_view* prefix, std::string_view* rest) const;
+
+  // --- Inner nodes ---
+
+  uint32_t children() const { return image_->slots(); }
+  NodeId child(uint32_t slot) const { return image_->child(slot).child; }
+  uint64_t child_count(uint32_t slot) const {
+    return counts_.empty() ? image_->child(slot).count : counts_[slot];
+  }
+  const std::vector<uint64_t>& counts() const { return counts_; }
+
+ private:
+  // Entry of a leaf that has deltas: a slot of the image, or an operation.
+  struct OrderEntry {
+    const DeltaOperation* operation = nullptr;
+    uint32_t slot = 0;
+  };
+  using Order = std::vector<OrderEntry>;
+
+  NodeVersion(std::shared_ptr<const NodeImage> image, std::shared_ptr<const PendingDelta> deltas,
+              std::vector<uint64_t> counts);
+  const Order& order() const;
+  std::vector<const DeltaOperation*> NewestOperations() const;
+  const DeltaOperation* FindPending(std::string_view key) const;
+
+  const std::shared_ptr<const NodeImage> image_;
+  const std::shared_ptr<const PendingDelta> deltas_;
+  const std::vector<uint64_t> counts_;
+  Sequence sequence_;
+  uint64_t item_count_ = 0;
+  uint64_t delta_bytes_ = 0;
+  // Built by the first reader that needs it; the exchange in order() publishes, the acquire load
+  // there pairs with it.
+  mutable std::atomic<const Order*> order_{nullptr};
+};
+
+using NodeRef = std::shared_ptr<const NodeVersion>;
+
+}  // namespace sop::btree

@@ -1,0 +1,382 @@
+#include "core/txn/commit/commit_builder.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/base/bytes.h"
+#include "core/base/check.h"
+#include "core/base/checksum.h"
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+#include "core/btree/tree_writer.h"
+#include "core/txn/commit/meta_rows.h"
+
+namespace sop::txn {
+namespace {
+
+using btree::DeltaKind;
+using persistence::NodeAction;
+
+// A group takes no more transactions beyond these.
+constexpr size_t kGroupBytes = size_t{8} << 20;
+constexpr size_t kGroupTransactions = 4096;
+
+void PatchSerial(std::optional<uint32_t> offset, Serial serial, std::string* bytes) {
+  if (offset.has_value() && *offset + sizeof(uint64_t) <= bytes->size()) {
+    base::StoreBig64(bytes->data() + *offset, serial.value);
+  }
+}
+
+}  // namespace
+
+// What an Assumption sees and adds. Its writes reach the group only when all assumptions of the
+// transaction are settled.
+class CommitBuilder::View : public CommitView {
+ public:
+  View(CommitBuilder& builder, Transaction& transaction)
+      : builder_(builder), transaction_(transaction) {}
+
+  absl::StatusOr<std::optional<btree::Item>> Get(TreeId tree, std::string_view key) override {
+    const auto it = writes_.find({tree, std::string(key)});
+    if (it == writes_.end()) return builder_.ReadHead(tree, key);
+    return it->second;
+  }
+  void Put(TreeId tree, std::string_view key, uint8_t format, std::string_view value) override {
+    btree::Item item;
+    item.format = format;
+    item.value = std::string(value);
+    writes_[{tree, std::string(key)}] = std::move(item);
+  }
+  void Erase(TreeId tree, std::string_view key) override {
+    writes_[{tree, std::string(key)}] = std::nullopt;
+  }
+  TreeId NextTreeId() override { return TreeId{builder_.state_.next_tree_id.value++}; }
+  void Bind(TreeSlot slot, TreeId tree) override {
+    bound_.emplace_back(slot, tree);
+    transaction_.at(slot).id = tree;
+  }
+  void DropTree(TreeId tree) override { dropped_.push_back(tree); }
+
+  // Undoes Bind, for a transaction that is refused or built again.
+  void Unbind() {
+    for (const auto& [slot, tree] : bound_) transaction_.at(slot).id.reset();
+  }
+  void Commit(Sequence sequence) {
+    for (auto& [place, item] : writes_) {
+      NetWrite net;
+      net.sequence = sequence;
+      net.kind = item.has_value() ? DeltaKind::kPut : DeltaKind::kErase;
+      if (item.has_value()) net.item = *std::move(item);
+      builder_.Replace(builder_.group_->trees[place.first].writes, place.second, std::move(net));
+    }
+    for (const TreeId tree : dropped_) {
+      builder_.group_->dropped_trees.push_back(tree);
+      builder_.state_.dropped_trees[tree] = sequence;
+    }
+  }
+
+ private:
+  CommitBuilder& builder_;
+  Transaction& transaction_;
+  absl::btree_map<std::pair<TreeId, std::string>, std::optional<btree::Item>> writes_;
+  std::vector<std::pair<TreeSlot, TreeId>> bound_;
+  std::vector<TreeId> dropped_;
+};
+
+CommitBuilder::CommitBuilder(const Inputs& inputs, BuildState& state)
+    : inputs_(inputs),
+      state_(state),
+      group_(std::make_unique<CommitGroup>()),
+      serials_(inputs.tail),
+      first_tree_id_(state.next_tree_id) {
+  group_->first = Sequence{inputs.tail.value + 1};
+}
+
+CommitBuilder::~CommitBuilder() = default;
+
+CommitBuilder::Verdict CommitBuilder::TryAdd(CommitRequest& request, absl::Status* status) {
+  const bool empty = serials_.current() == inputs_.tail;
+  if (!empty && (group_->bytes + request.transaction->write_bytes() > kGroupBytes ||
+                 serials_.current().value - inputs_.tail.value >= kGroupTransactions)) {
+    return Verdict::kGroupFull;
+  }
+  std::vector<const CommitGroup*> groups;
+  if (inputs_.unpublished != nullptr) groups.push_back(inputs_.unpublished);
+  groups.push_back(group_.get());
+  Validator validator(inputs_.window, std::move(groups), inputs_.head);
+  if (!empty && validator.CountsDependOnLastGroup(*request.transaction)) {
+    return Verdict::kGroupFull;
+  }
+  Transaction& transaction = *request.transaction;
+  View view(*this, transaction);
+  *status = CheckDropped(transaction);
+  for (const auto& assumption : transaction.assumptions_) {
+    if (!status->ok()) break;
+    *status = assumption->Settle(view);
+  }
+  if (status->ok()) *status = validator.Validate(transaction);
+  if (!status->ok()) {
+    view.Unbind();
+    return Verdict::kRefused;
+  }
+  serials_.NextSequence();
+  *status = CheckMergeable(transaction);
+  if (status->ok()) {
+    *status = MergeWrites(transaction);
+    broken_ = !status->ok();
+  }
+  if (!status->ok()) {
+    view.Unbind();
+    return Verdict::kRefused;
+  }
+  request.version = serials_.current();
+  view.Commit(request.version);
+  group_->bytes += transaction.write_bytes();
+  if (request.options.durability == persistence::Durability::kSynced) {
+    group_->durability = persistence::Durability::kSynced;
+  }
+  if (request.options.token.has_value()) {
+    group_->record.rows.push_back({persistence::Space::kOutcomes, request.options.token->Bytes(),
+                                   EncodeOutcome({request.version, request.options.reply})});
+  }
+  return Verdict::kAdded;
+}
+
+absl::Status CommitBuilder::CheckDropped(const Transaction& transaction) const {
+  for (const auto& tree : transaction.trees_) {
+    if (!tree->id.has_value()) continue;
+    const auto it = state_.dropped_trees.find(*tree->id);
+    if (it != state_.dropped_trees.end() && it->second > transaction.read_version()) {
+      return Error(Reason::kStoreRemoved,
+                   fmt::format("tree {} was removed by another transaction", tree->id->value),
+                   {{"tree", fmt::format("{}", tree->id->value)}});
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<btree::Item>> CommitBuilder::ReadHead(TreeId tree,
+                                                                   std::string_view key) {
+  SOP_ASSIGN_OR_RETURN(const auto found, btree::Find(inputs_.head, tree, key));
+  std::optional<btree::Item> item;
+  if (found.has_value()) item.emplace(found->item);
+  const auto writes = group_->trees.find(tree);
+  if (writes == group_->trees.end()) return item;
+  const auto it = writes->second.writes.find(key);
+  if (it == writes->second.writes.end()) return item;
+  const NetWrite& net = it->second;
+  switch (net.kind) {
+    case DeltaKind::kPut:
+      return net.item;
+    case DeltaKind::kSetRideOn:
+      if (item.has_value()) item->ride_on = net.item.ride_on;
+      return item;
+    case DeltaKind::kAdd: {
+      OwnWrite add;
+      add.kind = OwnWriteKind::kAdd;
+      add.amount = net.amount;
+      return ApplyOwnWrite(add, item.has_value() ? &*item : nullptr);
+    }
+    default:
+      return std::nullopt;
+  }
+}
+
+// What the newest state may refuse, asked before anything is merged.
+absl::Status CommitBuilder::CheckMergeable(const Transaction& transaction) {
+  for (const auto& tree : transaction.trees_) {
+    Overlay::Iterator own(tree->overlay);
+    for (own.SeekToFirst(); own.Valid(); own.Next()) {
+      SOP_ASSIGN_OR_RETURN(const OwnWrite write, DecodeOwnWrite(own.payload()));
+      if (write.kind != OwnWriteKind::kAdd) continue;
+      SOP_ASSIGN_OR_RETURN(const auto item, ReadHead(*tree->id, own.key()));
+      SOP_RETURN_IF_ERROR(ApplyOwnWrite(write, item.has_value() ? &*item : nullptr).status());
+    }
+    SOP_RETURN_IF_ERROR(own.status());
+    if (!tree->overlay.empty() && !tree->id.has_value()) {
+      return Error(Reason::kInternal, "a tree was written to but never bound");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CommitBuilder::MergeWrites(const Transaction& transaction) {
+  for (const auto& tree : transaction.trees_) {
+    if (tree->overlay.empty()) continue;
+    CommitGroup::Tree& net = group_->trees[*tree->id];
+    net.options = tree->options;
+    Overlay::Iterator own(tree->overlay);
+    for (own.SeekToFirst(); own.Valid(); own.Next()) {
+      SOP_ASSIGN_OR_RETURN(const OwnWrite write, DecodeOwnWrite(own.payload()));
+      SOP_RETURN_IF_ERROR(MergeWrite(*tree->id, net.writes, std::string(own.key()), write));
+    }
+    SOP_RETURN_IF_ERROR(own.status());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CommitBuilder::MergeWrite(TreeId tree, NetWrites& writes, std::string key,
+                                       const OwnWrite& write) {
+  if (write.kind == OwnWriteKind::kSetRideOn || write.kind == OwnWriteKind::kAdd) {
+    return MergePartial(tree, writes, key, write);
+  }
+  NetWrite net;
+  net.change = write.change;
+  net.sequence = serials_.current();
+  if (write.kind == OwnWriteKind::kErase) {
+    net.kind = DeltaKind::kErase;
+    Replace(writes, std::move(key), std::move(net));
+    return absl::OkStatus();
+  }
+  net.item.flags = write.counter ? btree::kItemIsCounter : 0;
+  net.item.format = write.format;
+  net.item.ride_on = std::string(write.ride_on);
+  std::string value(write.value);
+  if (write.late_key_offset.has_value() || write.late_value_offset.has_value()) {
+    const Serial serial = serials_.Next();
+    net.sequence = serials_.current();
+    PatchSerial(write.late_key_offset, serial, &key);
+    PatchSerial(write.late_value_offset, serial, &value);
+  }
+  if (write.out_of_node) {
+    const persistence::ValueReference reference{serials_.Next(), value.size(),
+                                                base::Checksum64(value)};
+    net.item.flags |= btree::kItemValueIsReference;
+    net.item.value = btree::EncodeReference(reference);
+    net.value_id = reference.value_id;
+    group_->values[reference.value_id] = {tree, reference.value_id, std::move(value)};
+  } else {
+    net.item.value = std::move(value);
+  }
+  Replace(writes, std::move(key), std::move(net));
+  return absl::OkStatus();
+}
+
+absl::Status CommitBuilder::MergePartial(TreeId tree, NetWrites& writes, const std::string& key,
+                                         const OwnWrite& write) {
+  const auto it = writes.find(key);
+  NetWrite net;
+  net.sequence = serials_.current();
+  if (it == writes.end()) {
+    net.kind = write.kind == OwnWriteKind::kAdd ? DeltaKind::kAdd : DeltaKind::kSetRideOn;
+    net.amount = write.amount;
+    net.item.ride_on = std::string(write.ride_on);
+    Replace(writes, key, std::move(net));
+    return absl::OkStatus();
+  }
+  if (it->second.kind == DeltaKind::kAdd && write.kind == OwnWriteKind::kAdd) {
+    it->second.amount = static_cast<int64_t>(static_cast<uint64_t>(it->second.amount) +
+                                             static_cast<uint64_t>(write.amount));
+    it->second.sequence = net.sequence;
+    return absl::OkStatus();
+  }
+  SOP_ASSIGN_OR_RETURN(const auto before, ReadHead(tree, key));
+  SOP_ASSIGN_OR_RETURN(auto after, ApplyOwnWrite(write, before.has_value() ? &*before : nullptr));
+  if (!after.has_value()) return absl::OkStatus();
+  // A value that is out of the node already stays where it is.
+  net.value_id = std::exchange(it->second.value_id, std::nullopt);
+  net.item = *std::move(after);
+  Replace(writes, key, std::move(net));
+  return absl::OkStatus();
+}
+
+void CommitBuilder::Replace(NetWrites& writes, std::string key, NetWrite net) {
+  const auto [it, inserted] = writes.try_emplace(std::move(key));
+  if (!inserted) {
+    if (it->second.change == ChangeKind::kStructural) net.change = ChangeKind::kStructural;
+    if (it->second.value_id.has_value()) group_->values.erase(*it->second.value_id);
+  }
+  it->second = std::move(net);
+}
+
+absl::Status CommitBuilder::WriteTree(TreeId tree, const CommitGroup::Tree& net,
+                                      Finished* finished) {
+  std::vector<btree::TreeWrite> writes;
+  writes.reserve(net.writes.size());
+  for (const auto& [key, write] : net.writes) {
+    btree::TreeWrite out;
+    out.kind = write.kind;
+    out.key = key;
+    out.sequence = write.sequence;
+    out.item = write.item.view();
+    out.amount = write.amount;
+    writes.push_back(out);
+  }
+  btree::TreeWriter::Options options;
+  options.limits = inputs_.limits;
+  options.limits.slots = std::max<uint32_t>(net.options.slot_length, 2);
+  options.sequence = group_->last;
+  const auto next_node = [this] { return NodeId{serials_.Next().value}; };
+  btree::TreeWriter writer(inputs_.head, next_node, options);
+  SOP_ASSIGN_OR_RETURN(btree::TreeChanges changes, writer.Write(tree, writes));
+  for (auto& [id, result] : changes.nodes) {
+    if (result.action.has_value()) {
+      persistence::NodeChange change{tree, id, *result.action, std::move(result.bytes)};
+      if (change.action == NodeAction::kPut) change.bytes = result.version->image().bytes();
+      group_->record.nodes.push_back(std::move(change));
+    }
+    finished->nodes.push_back({tree, id, std::move(result.version)});
+  }
+  for (const btree::CountChange& change : changes.counts) {
+    finished->counts.push_back({tree, change});
+  }
+  for (const persistence::ValueReference& freed : changes.freed_values) {
+    group_->record.values.push_back({tree, freed.value_id, std::nullopt});
+  }
+  return absl::OkStatus();
+}
+
+void CommitBuilder::AddLogicalWrites() {
+  for (const auto& [tree, net] : group_->trees) {
+    for (const auto& [key, write] : net.writes) {
+      persistence::LogicalWrite logical;
+      logical.tree = tree;
+      logical.sequence = write.sequence;
+      logical.kind = write.kind == DeltaKind::kErase       ? persistence::WriteKind::kErase
+                     : write.kind == DeltaKind::kSetRideOn ? persistence::WriteKind::kSetRideOn
+                                                           : persistence::WriteKind::kPut;
+      logical.value_only = write.change == ChangeKind::kValueOnly;
+      logical.key = key;
+      group_->record.writes.push_back(std::move(logical));
+    }
+  }
+}
+
+absl::StatusOr<CommitBuilder::Finished> CommitBuilder::Finish(TreeId* damaged) {
+  Finished finished;
+  size_t writes = 0;
+  for (const TreeId tree : group_->dropped_trees) group_->trees.erase(tree);
+  for (const auto& [tree, net] : group_->trees) writes += net.writes.size();
+  // Nodes get Serials of a sequence that has room for all of them.
+  serials_.NextSequence();
+  SOP_CHECK(writes * 2 + 64 < kSerialsPerSequence * 4);
+  group_->last = serials_.current();
+  for (const auto& [tree, net] : group_->trees) {
+    const absl::Status status = WriteTree(tree, net, &finished);
+    if (!status.ok()) {
+      *damaged = tree;
+      return status;
+    }
+  }
+  group_->last = serials_.current();
+  persistence::CommitRecord& record = group_->record;
+  record.first = group_->first;
+  record.last = group_->last;
+  for (auto& [id, value] : group_->values) record.values.push_back(std::move(value));
+  record.dropped_trees = group_->dropped_trees;
+  if (!finished.counts.empty()) {
+    record.rows.push_back({persistence::Space::kMeta, CountRecordKey(record.last),
+                           EncodeCountRecord(finished.counts)});
+  }
+  if (state_.next_tree_id != first_tree_id_) {
+    record.rows.push_back({persistence::Space::kMeta, std::string(kNextTreeRow),
+                           EncodeNextTree(state_.next_tree_id)});
+  }
+  if (inputs_.wants_writes) AddLogicalWrites();
+  finished.group = std::move(group_);
+  return finished;
+}
+
+}  // namespace sop::txn

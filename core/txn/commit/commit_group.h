@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
+#include "core/base/ids.h"
+#include "core/btree/node/delta.h"
+#include "core/persistence/storage.h"
+#include "core/txn/commit/conflict_window.h"
+#include "core/txn/count_ledger.h"
+#include "core/txn/engine.h"
+#include "core/txn/transaction.h"
+
+namespace sop::txn {
+
+// One transaction on its way through the committer.
+struct CommitRequest {
+  std::shared_ptr<Transaction> transaction;
+  CommitOptions options;
+  absl::InlinedVector<absl::AnyInvocable<void(CommitResult)>, 1> done;  // joined repetitions too
+  Sequence version;
+
+  void Finish(const CommitResult& result) {
+    for (auto& callback : done) callback(result);
+    done.clear();
+  }
+};
+
+// What a group does to one key, all its transactions together.
+struct NetWrite {
+  btree::DeltaKind kind = btree::DeltaKind::kPut;
+  ChangeKind change = ChangeKind::kStructural;
+  Sequence sequence;
+  btree::Item item;                // kPut; kSetRideOn uses only ride_on
+  int64_t amount = 0;              // kAdd
+  std::optional<Serial> value_id;  // kPut with a value kept out of the node
+};
+
+// The writes of a group to one tree, in key order.
+using NetWrites = absl::btree_map<std::string, NetWrite, std::less<>>;
+
+// Transactions that become durable together. Filled by the builder, written by the writer, and
+// still asked for conflicts by the builder until its writes are in the conflict window.
+struct CommitGroup {
+  struct Tree {
+    NetWrites writes;
+    TreeOptions options;
+  };
+
+  Sequence first;
+  Sequence last;
+  std::vector<std::unique_ptr<CommitRequest>> requests;
+  absl::btree_map<TreeId, Tree> trees;
+  absl::flat_hash_map<Serial, persistence::ValueChange> values;
+  std::vector<TreeId> dropped_trees;
+  persistence::CommitRecord record;
+  persistence::Durability durability = persistence::Durability::kRelaxed;
+  // What was installed in the node cache, to be taken back if the group is not written.
+  std::vector<std::pair<TreeId, NodeId>> installed;
+  size_t bytes = 0;
+  TreeId next_tree_id_before;  // what the group's tree ids began with
+  // A group that only folds count records: what it folds through.
+  std::optional<Sequence> fold_through;
+};
+
+}  // namespace sop::txn

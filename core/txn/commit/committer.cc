@@ -1,0 +1,392 @@
+#include "core/txn/commit/committer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+
+namespace sop::txn {
+
+absl::StatusOr<btree::NodeRef> Committer::HeadSource::Read(TreeId tree, NodeId node) {
+  btree::NodeRef version;
+  if (committer_.cache_.FindNewest(tree, node, &version)) return version;
+  // Asked for only after the miss: a group published meanwhile may have been evicted since, and
+  // this snapshot has it. What is not published cannot have been evicted.
+  const std::shared_ptr<const Snapshot> snapshot = committer_.published();
+  SOP_ASSIGN_OR_RETURN(auto bytes, snapshot->storage().ReadNode(tree, node));
+  if (bytes.has_value()) {
+    SOP_ASSIGN_OR_RETURN(version, MakeNodeVersion(*std::move(bytes), tree, node,
+                                                  snapshot->sequence(), committer_.ledger_));
+  }
+  committer_.cache_.Insert(tree, node, snapshot->sequence(), version);
+  return version;
+}
+
+Committer::Committer(persistence::Storage& storage, const EngineOptions& options)
+    : storage_(storage),
+      options_(options),
+      cache_(options.cache),
+      head_(*this),
+      window_(options.limits.conflict_window_bytes, storage.log().Tail()),
+      built_tail_(storage.log().Tail()) {}
+
+Committer::~Committer() {
+  base::MutexLock lock(mu_);
+  while (tasks_ > 0 || !queue_.empty() || waiting_ != nullptr || building_ || writing_) {
+    changed_.Wait(mu_);
+  }
+}
+
+absl::Status Committer::Start() {
+  SOP_ASSIGN_OR_RETURN(const auto snapshot, storage_.nodes().TakeSnapshot());
+  SOP_ASSIGN_OR_RETURN(const auto next, snapshot->ReadRow(persistence::Space::kMeta, kNextTreeRow));
+  if (next.has_value()) {
+    const auto decoded = DecodeNextTree(*next);
+    if (!decoded.has_value()) return Error(Reason::kDamaged, "row of the next tree is damaged");
+    build_state_.next_tree_id = *decoded;
+  }
+  SOP_ASSIGN_OR_RETURN(const auto totals,
+                       snapshot->ReadRow(persistence::Space::kMeta, kOutcomeTotalsRow));
+  if (totals.has_value()) {
+    const auto decoded = DecodeOutcomeTotals(*totals);
+    if (!decoded.has_value()) return Error(Reason::kDamaged, "totals of outcomes are damaged");
+    outcome_totals_ = *decoded;
+    base::MutexLock lock(mu_);
+    outcomes_removed_through_ = decoded->removed_through;
+  }
+  absl::Status status;
+  SOP_RETURN_IF_ERROR(
+      snapshot->ScanRows(persistence::Space::kMeta, kCountRecordsBegin, kCountRecordsEnd,
+                         [&](std::string_view key, std::string_view value) {
+                           const auto sequence = CountRecordSequence(key);
+                           const auto changes = DecodeCountRecord(value);
+                           status = sequence.ok() ? changes.status() : sequence.status();
+                           if (status.ok()) ledger_.Add(*sequence, *changes);
+                           return status.ok();
+                         }));
+  SOP_RETURN_IF_ERROR(status);
+  groups_since_fold_ = ledger_.records();
+  return Publish(storage_.log().Tail());
+}
+
+std::shared_ptr<const Snapshot> Committer::published() const {
+  base::MutexLock lock(published_mu_);
+  return published_;
+}
+
+absl::Status Committer::health() const {
+  base::MutexLock lock(mu_);
+  return failure_;
+}
+
+Engine::Statistics Committer::statistics() const {
+  Engine::Statistics statistics;
+  {
+    base::MutexLock lock(mu_);
+    statistics = counters_;
+    statistics.queued = queue_.size();
+  }
+  statistics.count_records = ledger_.records();
+  statistics.cache = const_cast<NodeCache&>(cache_).counters();
+  return statistics;
+}
+
+absl::StatusOr<std::optional<Outcome>> Committer::FindOutcome(const Uuid& token) {
+  {
+    base::MutexLock lock(mu_);
+    if (in_flight_.contains(token)) return std::nullopt;
+    const absl::Time kept_since = options_.clock->Now() - options_.limits.outcome_retention;
+    if (token <= outcomes_removed_through_ || TokenTime(token) < kept_since) {
+      return Error(Reason::kOutcomeUnknown,
+                   fmt::format("outcome of {} is no longer kept", token.ToString()),
+                   {{"token", token.ToString()}});
+    }
+  }
+  SOP_ASSIGN_OR_RETURN(
+      const auto row, published()->storage().ReadRow(persistence::Space::kOutcomes, token.Bytes()));
+  if (!row.has_value()) return std::nullopt;
+  SOP_ASSIGN_OR_RETURN(Outcome outcome, DecodeOutcome(*row));
+  return outcome;
+}
+
+void Committer::Submit(std::unique_ptr<CommitRequest> request) {
+  absl::Status failure;
+  {
+    base::MutexLock lock(mu_);
+    if (failure_.ok()) {
+      if (request->options.token.has_value()) {
+        const auto [it, inserted] = in_flight_.try_emplace(*request->options.token, request.get());
+        if (!inserted) {
+          for (auto& done : request->done) it->second->done.push_back(std::move(done));
+          return;
+        }
+      }
+      queue_.push_back(std::move(request));
+      if (ShouldBuild()) Wake();
+      return;
+    }
+    failure = failure_;
+  }
+  request->Finish({failure, Sequence{0}, std::nullopt});
+}
+
+bool Committer::ShouldBuild() const {
+  if (building_ || stop_building_ || waiting_ != nullptr || !failure_.ok()) return false;
+  if (fold_wanted_) return !writing_;
+  // While a group is being written, a small one built early would only take the place of the larger
+  // one that is about to gather.
+  return !queue_.empty() && (!writing_ || queue_.size() * 2 >= last_group_);
+}
+
+void Committer::Wake() {
+  if (wake_pending_) return;
+  wake_pending_ = true;
+  ++tasks_;
+  options_.pool->Schedule([this] { Work(); });
+}
+
+void Committer::Work() {
+  mu_.Lock();
+  wake_pending_ = false;
+  for (;;) {
+    if (ShouldBuild()) {
+      building_ = true;
+      mu_.Unlock();
+      BuildOnce();
+      mu_.Lock();
+    } else if (waiting_ != nullptr && !writing_) {
+      writing_ = true;
+      writing_group_ = std::exchange(waiting_, nullptr);
+      const std::shared_ptr<CommitGroup> group = writing_group_;
+      if (ShouldBuild()) Wake();
+      mu_.Unlock();
+      WriteOnce(group);
+      mu_.Lock();
+    } else {
+      break;
+    }
+  }
+  --tasks_;
+  changed_.NotifyAll();
+  mu_.Unlock();
+}
+
+void Committer::BuildOnce() {
+  Requests requests;
+  std::vector<std::shared_ptr<CommitGroup>> published;
+  std::shared_ptr<CommitGroup> unpublished;
+  bool fold = false;
+  {
+    base::MutexLock lock(mu_);
+    published.swap(published_groups_);
+    unpublished = writing_group_;
+    fold = fold_wanted_ && !writing_;
+    while (!fold && !queue_.empty()) {
+      requests.push_back(std::move(queue_.front()));
+      queue_.pop_front();
+    }
+  }
+  AddToWindow(published);
+  std::vector<Answer> answers;
+  Requests left;
+  std::shared_ptr<CommitGroup> group;
+  if (fold) {
+    group = Install(BuildFold());
+  } else if (auto finished = Build(std::move(requests), unpublished.get(), &answers, &left)) {
+    group = Install(*std::move(finished));
+  }
+  {
+    base::MutexLock lock(mu_);
+    if (fold) fold_wanted_ = false;
+    Requeue(std::move(left));
+    if (group != nullptr) last_group_ = group->requests.size();
+    if (group != nullptr && ++groups_since_fold_ >= options_.groups_between_folds) {
+      fold_wanted_ = true;
+    }
+    waiting_ = std::move(group);
+    building_ = false;
+    changed_.NotifyAll();
+  }
+  Send(std::move(answers));
+}
+
+void Committer::AddToWindow(const std::vector<std::shared_ptr<CommitGroup>>& groups) {
+  for (const auto& group : groups) {
+    // Snapshots lie between groups, so the group's last sequence says all.
+    for (const auto& [tree, net] : group->trees) {
+      for (const auto& [key, write] : net.writes) window_.Add(tree, key, group->last, write.change);
+    }
+  }
+}
+
+absl::StatusOr<std::optional<Outcome>> Committer::EarlierOutcome(const CommitRequest& request) {
+  // A transaction's own id cannot have committed before; only request ids come again.
+  if (!request.options.token.has_value() || *request.options.token == request.transaction->id()) {
+    return std::nullopt;
+  }
+  SOP_ASSIGN_OR_RETURN(const auto row,
+                       published()->storage().ReadRow(persistence::Space::kOutcomes,
+                                                      request.options.token->Bytes()));
+  if (!row.has_value()) return std::nullopt;
+  SOP_ASSIGN_OR_RETURN(Outcome outcome, DecodeOutcome(*row));
+  return outcome;
+}
+
+void Committer::AddRequests(CommitBuilder& builder, Requests* requests, Requests* added,
+                            std::vector<Answer>* answers, Requests* left) {
+  for (auto& request : *requests) {
+    if (!left->empty() || builder.broken()) {
+      left->push_back(std::move(request));
+      continue;
+    }
+    const auto earlier = EarlierOutcome(*request);
+    if (!earlier.ok() || earlier->has_value()) {
+      CommitResult result{earlier.status(), Sequence{0}, std::nullopt};
+      if (earlier.ok()) result = {absl::OkStatus(), (*earlier)->version, (*earlier)->reply};
+      answers->push_back({std::move(request), std::move(result)});
+      continue;
+    }
+    absl::Status status;
+    switch (builder.TryAdd(*request, &status)) {
+      case CommitBuilder::Verdict::kAdded:
+        added->push_back(std::move(request));
+        break;
+      case CommitBuilder::Verdict::kRefused:
+        answers->push_back({std::move(request), {status, Sequence{0}, std::nullopt}});
+        break;
+      case CommitBuilder::Verdict::kGroupFull:
+        left->push_back(std::move(request));
+        break;
+    }
+  }
+  requests->clear();
+}
+
+void Committer::ForgetGroup(const CommitGroup& group, TreeId next_tree_id) {
+  for (const TreeId tree : group.dropped_trees) build_state_.dropped_trees.erase(tree);
+  build_state_.next_tree_id = next_tree_id;
+}
+
+std::optional<CommitBuilder::Finished> Committer::Build(Requests requests,
+                                                        const CommitGroup* unpublished,
+                                                        std::vector<Answer>* answers,
+                                                        Requests* left) {
+  while (!requests.empty()) {
+    const TreeId next_tree_id = build_state_.next_tree_id;
+    CommitBuilder builder(
+        {head_, window_, unpublished, built_tail_, options_.nodes, storage_.log().WantsWrites()},
+        build_state_);
+    Requests added;
+    AddRequests(builder, &requests, &added, answers, left);
+    if (added.empty() && !builder.broken()) return std::nullopt;
+    TreeId damaged;
+    if (!builder.broken()) {
+      builder.group().next_tree_id_before = next_tree_id;
+      std::vector<TreeId> dropped = builder.group().dropped_trees;
+      auto finished = builder.Finish(&damaged);
+      if (finished.ok()) {
+        finished->group->requests = std::move(added);
+        return *std::move(finished);
+      }
+      // Whoever writes the tree that cannot be read is told; the others try again.
+      for (auto& request : added) {
+        if (request->transaction->Writes(damaged)) {
+          answers->push_back({std::move(request), {finished.status(), Sequence{0}, std::nullopt}});
+        } else {
+          requests.push_back(std::move(request));
+        }
+      }
+    } else {
+      requests = std::move(added);
+    }
+    ForgetGroup(builder.group(), next_tree_id);
+    std::move(left->begin(), left->end(), std::back_inserter(requests));
+    left->clear();
+  }
+  return std::nullopt;
+}
+
+std::shared_ptr<CommitGroup> Committer::Install(CommitBuilder::Finished finished) {
+  std::shared_ptr<CommitGroup> group = std::move(finished.group);
+  for (CommitBuilder::Node& node : finished.nodes) {
+    cache_.Install(node.tree, node.node, group->last, std::move(node.version));
+    group->installed.emplace_back(node.tree, node.node);
+  }
+  ledger_.Add(group->last, finished.counts);
+  built_tail_ = group->last;
+  AddOutcomeRows(*group);
+  return group;
+}
+
+// Keeps the totals, and now and then removes outcomes that are too old or too many.
+void Committer::AddOutcomeRows(CommitGroup& group) {
+  constexpr uint64_t kGroupsBetweenSweeps = 512;
+  constexpr size_t kRowsPerSweep = 4096;
+  persistence::CommitRecord& record = group.record;
+  uint64_t added = 0;
+  for (const persistence::RowChange& row : record.rows) {
+    if (row.space == persistence::Space::kOutcomes) added += row.key.size() + row.value->size();
+  }
+  outcome_totals_.bytes += added;
+  size_t removed = 0;
+  if (++groups_since_sweep_ >= kGroupsBetweenSweeps) {
+    groups_since_sweep_ = 0;
+    const absl::Time kept_since = options_.clock->Now() - options_.limits.outcome_retention;
+    const std::string begin = outcome_totals_.removed_through.Bytes();
+    (void)published()->storage().ScanRows(
+        persistence::Space::kOutcomes, begin, {},
+        [&](std::string_view key, std::string_view value) {
+          const Uuid token = btree::UuidFromBytes(key);
+          if (TokenTime(token) >= kept_since &&
+              outcome_totals_.bytes <= options_.limits.outcome_bytes) {
+            return false;
+          }
+          const uint64_t size = key.size() + value.size();
+          outcome_totals_.bytes -= std::min(outcome_totals_.bytes, size);
+          outcome_totals_.removed_through = token;
+          record.rows.push_back({persistence::Space::kOutcomes, std::string(key), std::nullopt});
+          return ++removed < kRowsPerSweep;
+        });
+    base::MutexLock lock(mu_);
+    outcomes_removed_through_ = outcome_totals_.removed_through;
+  }
+  if (added == 0 && removed == 0) return;
+  record.rows.push_back({persistence::Space::kMeta, std::string(kOutcomeTotalsRow),
+                         EncodeOutcomeTotals(outcome_totals_)});
+}
+
+void Committer::Requeue(Requests requests) {
+  for (auto it = requests.rbegin(); it != requests.rend(); ++it) {
+    queue_.push_front(std::move(*it));
+  }
+}
+
+void Committer::EndWriting() {
+  writing_ = false;
+  writing_group_ = nullptr;
+  stop_building_ = false;
+  changed_.NotifyAll();
+  if (waiting_ != nullptr || ShouldBuild()) Wake();
+}
+
+void Committer::Send(std::vector<Answer> answers) {
+  if (answers.empty()) return;
+  {
+    base::MutexLock lock(mu_);
+    for (const Answer& answer : answers) {
+      const CommitRequest& request = *answer.request;
+      if (request.options.token.has_value()) in_flight_.erase(*request.options.token);
+      ++(answer.result.status.ok() ? counters_.commits : counters_.aborts);
+    }
+  }
+  for (Answer& answer : answers) {
+    // Frees snapshot and temporary files before the caller goes on.
+    answer.request->transaction.reset();
+    answer.request->Finish(answer.result);
+  }
+}
+
+}  // namespace sop::txn

@@ -1,0 +1,150 @@
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "core/base/mutex.h"
+#include "core/btree/key.h"
+#include "core/txn/commit/commit_builder.h"
+#include "core/txn/commit/conflict_window.h"
+#include "core/txn/commit/meta_rows.h"
+#include "core/txn/count_ledger.h"
+#include "core/txn/engine.h"
+#include "core/txn/node_cache.h"
+#include "core/txn/snapshot.h"
+
+namespace sop::txn {
+
+// The group committer of one database: takes requests in order of arrival, validates them one after
+// the other, writes each group as one record with one sync, publishes its snapshot and answers. The
+// next group is built while the previous one syncs. Runs as tasks of a pool: at most one builds and
+// one writes at a time.
+//
+// Invariants:
+// 1. The snapshot published for group N was taken after N was written and before N + 1.
+// 2. A group is built on the newest state there is, written or not; if a group is refused, or the
+//    log's tail moved, whatever was built on it is taken back.
+// 3. After the log failed nothing is committed any more.
+// Thread-safe.
+class Committer {
+ public:
+  Committer(persistence::Storage& storage, const EngineOptions& options);
+  // Waits for everything in flight.
+  ~Committer();
+
+  // Reads meta rows and publishes the first snapshot. Call once, first.
+  absl::Status Start();
+
+  void Submit(std::unique_ptr<CommitRequest> request) SOP_EXCLUDES(mu_);
+
+  std::shared_ptr<const Snapshot> published() const SOP_EXCLUDES(published_mu_);
+  absl::Status health() const SOP_EXCLUDES(mu_);
+  absl::StatusOr<std::optional<Outcome>> FindOutcome(const Uuid& token) SOP_EXCLUDES(mu_);
+
+  // Folds all count records; returns when done.
+  absl::Status Fold() SOP_EXCLUDES(mu_);
+  Engine::Statistics statistics() const SOP_EXCLUDES(mu_);
+
+ private:
+  // The newest state, unwritten groups included.
+  class HeadSource : public btree::NodeSource {
+   public:
+    explicit HeadSource(Committer& committer) : committer_(committer) {}
+    absl::StatusOr<btree::NodeRef> Read(TreeId tree, NodeId node) override;
+
+   private:
+    Committer& committer_;
+  };
+  using Requests = std::vector<std::unique_ptr<CommitRequest>>;
+  struct Answer {
+    std::unique_ptr<CommitRequest> request;
+    CommitResult result;
+  };
+
+  void Work() SOP_EXCLUDES(mu_);
+  bool ShouldBuild() const SOP_REQUIRES(mu_);
+  void Wake() SOP_REQUIRES(mu_);
+
+  // --- The builder; state marked "builder" is its own ---
+  void BuildOnce() SOP_EXCLUDES(mu_);
+  void AddToWindow(const std::vector<std::shared_ptr<CommitGroup>>& groups);
+  // Builds until a group stands; requests that cannot be in it get an answer, those that have to
+  // wait are left.
+  std::optional<CommitBuilder::Finished> Build(Requests requests, const CommitGroup* unpublished,
+                                               std::vector<Answer>* answers, Requests* left);
+  // Adds requests in order; moves those that are in, answered or left out of `requests`.
+  void AddRequests(CommitBuilder& builder, Requests* requests, Requests* added,
+                   std::vector<Answer>* answers, Requests* left);
+  void ForgetGroup(const CommitGroup& group, TreeId next_tree_id);
+  // What a request id committed before, if it did.
+  absl::StatusOr<std::optional<Outcome>> EarlierOutcome(const CommitRequest& request);
+  std::shared_ptr<CommitGroup> Install(CommitBuilder::Finished finished);
+  void AddOutcomeRows(CommitGroup& group);
+  CommitBuilder::Finished BuildFold();
+  void FoldNode(const CountLedger::Node& node, const Snapshot& snapshot,
+                persistence::CommitRecord* record);
+
+  // --- The writer ---
+  void WriteOnce(std::shared_ptr<CommitGroup> group) SOP_EXCLUDES(mu_);
+  absl::Status Publish(Sequence tail) SOP_EXCLUDES(mu_, published_mu_);
+  void Refuse(std::shared_ptr<CommitGroup> group, const absl::Status& status) SOP_EXCLUDES(mu_);
+  void Rebuild(std::shared_ptr<CommitGroup> group, const persistence::TailMoved& moved)
+      SOP_EXCLUDES(mu_);
+  // Stops building and returns the group that was built but not handed to the writer.
+  std::shared_ptr<CommitGroup> StopBuilding() SOP_EXCLUDES(mu_);
+  void TakeBack(const CommitGroup& group);
+  void Adopt(const persistence::CommitRecord& record);
+  // The log is broken: nothing is committed any more.
+  void Fail(std::shared_ptr<CommitGroup> group, const absl::Status& status) SOP_EXCLUDES(mu_);
+  void Requeue(Requests requests) SOP_REQUIRES(mu_);
+  // Ends the writer's turn.
+  void EndWriting() SOP_REQUIRES(mu_);
+  void Send(std::vector<Answer> answers) SOP_EXCLUDES(mu_);
+
+  persistence::Storage& storage_;
+  const EngineOptions options_;
+  CountLedger ledger_;
+  NodeCache cache_;
+  HeadSource head_;
+
+  mutable base::Mutex published_mu_;
+  std::shared_ptr<const Snapshot> published_ SOP_GUARDED_BY(published_mu_);
+  // Snapshots handed out, oldest first; expired ones are dropped from the front.
+  std::deque<std::weak_ptr<const Snapshot>> snapshots_ SOP_GUARDED_BY(published_mu_);
+  // Count records up to `second` are folded; needed until no snapshot below `first` is left.
+  std::deque<std::pair<Sequence, Sequence>> folded_ SOP_GUARDED_BY(published_mu_);
+
+  // Builder.
+  ConflictWindow window_;
+  BuildState build_state_;
+  Sequence built_tail_;
+  OutcomeTotals outcome_totals_;
+  uint64_t groups_since_fold_ = 0;
+  uint64_t groups_since_sweep_ = 0;
+  Sequence folded_through_;
+
+  mutable base::Mutex mu_;
+  base::CondVar changed_;
+  std::deque<std::unique_ptr<CommitRequest>> queue_ SOP_GUARDED_BY(mu_);
+  absl::flat_hash_map<Uuid, CommitRequest*> in_flight_ SOP_GUARDED_BY(mu_);
+  bool building_ SOP_GUARDED_BY(mu_) = false;
+  bool stop_building_ SOP_GUARDED_BY(mu_) = false;
+  bool writing_ SOP_GUARDED_BY(mu_) = false;
+  int tasks_ SOP_GUARDED_BY(mu_) = 0;
+  size_t last_group_ SOP_GUARDED_BY(mu_) = 0;
+  std::shared_ptr<CommitGroup> waiting_ SOP_GUARDED_BY(mu_);  // built, not yet with the writer
+  std::shared_ptr<CommitGroup> writing_group_ SOP_GUARDED_BY(mu_);
+  // Published, their writes not yet in the window.
+  std::vector<std::shared_ptr<CommitGroup>> published_groups_ SOP_GUARDED_BY(mu_);
+  bool wake_pending_ SOP_GUARDED_BY(mu_) = false;
+  Uuid outcomes_removed_through_ SOP_GUARDED_BY(mu_);
+  bool fold_wanted_ SOP_GUARDED_BY(mu_) = false;
+  absl::Status failure_ SOP_GUARDED_BY(mu_);
+  Engine::Statistics counters_ SOP_GUARDED_BY(mu_);
+};
+
+}  // namespace sop::txn

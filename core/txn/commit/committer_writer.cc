@@ -1,0 +1,262 @@
+// The writing half of the committer, and what undoes the building half.
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+#include "core/txn/commit/committer.h"
+
+namespace sop::txn {
+
+using persistence::NodeAction;
+
+void Committer::WriteOnce(std::shared_ptr<CommitGroup> group) {
+  const Sequence expected{group->first.value - 1};
+  auto appended = storage_.log().Append(expected, group->record, group->durability);
+  if (!appended.ok()) {
+    if (ReasonOf(appended.status()) == Reason::kDiskFull) {
+      Refuse(std::move(group), appended.status());
+    } else {
+      Fail(std::move(group), appended.status());
+    }
+    return;
+  }
+  if (const auto* moved = std::get_if<persistence::TailMoved>(&*appended)) {
+    Rebuild(std::move(group), *moved);
+    return;
+  }
+  if (group->fold_through.has_value()) {
+    base::MutexLock lock(published_mu_);
+    folded_.emplace_back(group->last, *group->fold_through);
+  }
+  const absl::Status status = Publish(group->last);
+  if (!status.ok()) {
+    Fail(std::move(group), status);
+    return;
+  }
+  std::vector<Answer> answers;
+  for (auto& request : group->requests) {
+    const Sequence version = request->version;
+    answers.push_back({std::move(request), {absl::OkStatus(), version, std::nullopt}});
+  }
+  {
+    base::MutexLock lock(mu_);
+    ++counters_.groups;
+    for (const persistence::NodeChange& change : group->record.nodes) {
+      ++(change.action == NodeAction::kMerge ? counters_.merge_deltas : counters_.whole_images);
+    }
+    group->record = {};
+    group->values.clear();
+    published_groups_.push_back(group);
+    EndWriting();
+  }
+  Send(std::move(answers));
+}
+
+absl::Status Committer::Publish(Sequence tail) {
+  SOP_ASSIGN_OR_RETURN(auto storage_snapshot, storage_.nodes().TakeSnapshot());
+  auto snapshot =
+      std::make_shared<const Snapshot>(tail, std::move(storage_snapshot), cache_, ledger_);
+  std::shared_ptr<const Snapshot> previous;  // released after the lock
+  Sequence oldest;
+  std::optional<Sequence> drop_through;
+  {
+    base::MutexLock lock(published_mu_);
+    snapshots_.push_back(snapshot);
+    previous = std::exchange(published_, std::move(snapshot));
+    while (snapshots_.front().expired()) snapshots_.pop_front();
+    const auto front = snapshots_.front().lock();
+    oldest = front == nullptr ? tail : front->sequence();
+    while (!folded_.empty() && folded_.front().first <= oldest) {
+      drop_through = folded_.front().second;
+      folded_.pop_front();
+    }
+  }
+  cache_.Publish(tail, oldest);
+  if (drop_through.has_value()) ledger_.DropThrough(*drop_through);
+  return absl::OkStatus();
+}
+
+std::shared_ptr<CommitGroup> Committer::StopBuilding() {
+  base::MutexLock lock(mu_);
+  stop_building_ = true;
+  while (building_) changed_.Wait(mu_);
+  return std::exchange(waiting_, nullptr);
+}
+
+void Committer::TakeBack(const CommitGroup& group) {
+  const Sequence tail = published()->sequence();
+  for (const auto& [tree, node] : group.installed) cache_.Withdraw(tree, node, tail);
+  ledger_.DropAbove(tail);
+  ForgetGroup(group, group.next_tree_id_before);
+  built_tail_ = tail;
+}
+
+void Committer::Refuse(std::shared_ptr<CommitGroup> group, const absl::Status& status) {
+  const std::shared_ptr<CommitGroup> next = StopBuilding();
+  if (next != nullptr) TakeBack(*next);
+  TakeBack(*group);
+  std::vector<Answer> answers;
+  for (auto& request : group->requests) {
+    answers.push_back({std::move(request), {status, Sequence{0}, std::nullopt}});
+  }
+  {
+    base::MutexLock lock(mu_);
+    if (next != nullptr) Requeue(std::move(next->requests));
+    EndWriting();
+  }
+  Send(std::move(answers));
+}
+
+// Another committer's records; the builder is stopped.
+void Committer::Adopt(const persistence::CommitRecord& record) {
+  for (const persistence::NodeChange& change : record.nodes) {
+    cache_.Invalidate(change.tree, change.node, record.last);
+  }
+  for (const persistence::RowChange& row : record.rows) {
+    if (row.space != persistence::Space::kMeta || !row.value.has_value()) continue;
+    if (row.key == kNextTreeRow) {
+      if (const auto next = DecodeNextTree(*row.value)) build_state_.next_tree_id = *next;
+    } else if (row.key == kOutcomeTotalsRow) {
+      if (const auto totals = DecodeOutcomeTotals(*row.value)) outcome_totals_ = *totals;
+    } else if (row.key.starts_with(kCountRecordsBegin)) {
+      const auto changes = DecodeCountRecord(*row.value);
+      if (!changes.ok()) continue;
+      ledger_.Add(record.last, *changes);
+      for (const TreeCountChange& change : *changes) {
+        cache_.Invalidate(change.tree, change.change.inner, record.last);
+      }
+    }
+  }
+  for (const TreeId tree : record.dropped_trees) build_state_.dropped_trees[tree] = record.last;
+  if (record.writes.empty() && !record.nodes.empty()) window_.Forget(record.last);
+  for (const persistence::LogicalWrite& write : record.writes) {
+    window_.Add(write.tree, write.key, record.last,
+                write.value_only ? ChangeKind::kValueOnly : ChangeKind::kStructural);
+  }
+}
+
+void Committer::Rebuild(std::shared_ptr<CommitGroup> group, const persistence::TailMoved& moved) {
+  const std::shared_ptr<CommitGroup> next = StopBuilding();
+  if (next != nullptr) TakeBack(*next);
+  TakeBack(*group);
+  std::vector<std::shared_ptr<CommitGroup>> published;
+  {
+    base::MutexLock lock(mu_);
+    published.swap(published_groups_);
+  }
+  AddToWindow(published);
+  for (const persistence::CommitRecord& record : moved.records) Adopt(record);
+  const Sequence tail = moved.records.empty() ? storage_.log().Tail() : moved.records.back().last;
+  const absl::Status status = Publish(tail);
+  built_tail_ = tail;
+  if (!status.ok()) {
+    {
+      base::MutexLock lock(mu_);
+      if (next != nullptr) Requeue(std::move(next->requests));
+    }
+    Fail(std::move(group), status);
+    return;
+  }
+  base::MutexLock lock(mu_);
+  if (group->fold_through.has_value() || (next != nullptr && next->fold_through.has_value())) {
+    fold_wanted_ = true;
+  }
+  if (next != nullptr) Requeue(std::move(next->requests));
+  Requeue(std::move(group->requests));
+  EndWriting();
+}
+
+void Committer::Fail(std::shared_ptr<CommitGroup> group, const absl::Status& status) {
+  const absl::Status failure = Error(
+      Reason::kUnavailable,
+      fmt::format("the database's log failed and takes no commits until it is opened again: {}",
+                  std::string(status.message())));
+  const std::shared_ptr<CommitGroup> next = StopBuilding();
+  std::vector<Answer> answers;
+  const auto answer_all = [&](Requests& requests) {
+    for (auto& request : requests) {
+      answers.push_back({std::move(request), {failure, Sequence{0}, std::nullopt}});
+    }
+  };
+  answer_all(group->requests);
+  if (next != nullptr) answer_all(next->requests);
+  {
+    base::MutexLock lock(mu_);
+    failure_ = failure;
+    while (!queue_.empty()) {
+      answers.push_back({std::move(queue_.front()), {failure, Sequence{0}, std::nullopt}});
+      queue_.pop_front();
+    }
+    fold_wanted_ = false;
+    EndWriting();
+  }
+  Send(std::move(answers));
+}
+
+absl::Status Committer::Fold() {
+  base::MutexLock lock(mu_);
+  if (!failure_.ok()) return failure_;
+  fold_wanted_ = true;
+  if (ShouldBuild()) Wake();
+  while (failure_.ok() && (fold_wanted_ || building_ || waiting_ != nullptr || writing_)) {
+    changed_.Wait(mu_);
+  }
+  return failure_;
+}
+
+// Nothing is unwritten now, so the published snapshot is the newest state.
+CommitBuilder::Finished Committer::BuildFold() {
+  CommitBuilder::Finished finished;
+  finished.group = std::make_unique<CommitGroup>();
+  CommitGroup& group = *finished.group;
+  const std::shared_ptr<const Snapshot> snapshot = published();
+  group.first = Sequence{built_tail_.value + 1};
+  group.last = group.first;
+  group.next_tree_id_before = build_state_.next_tree_id;
+  group.fold_through = snapshot->sequence();
+  group.record.first = group.first;
+  group.record.last = group.last;
+  for (const CountLedger::Node& node : ledger_.InnerNodes(snapshot->sequence())) {
+    FoldNode(node, *snapshot, &group.record);
+  }
+  for (const Sequence sequence : ledger_.Records(folded_through_, snapshot->sequence())) {
+    group.record.rows.push_back(
+        {persistence::Space::kMeta, CountRecordKey(sequence), std::nullopt});
+  }
+  folded_through_ = snapshot->sequence();
+  groups_since_fold_ = 0;
+  return finished;
+}
+
+// A node that is gone, or damaged, has no counts to keep.
+void Committer::FoldNode(const CountLedger::Node& node, const Snapshot& snapshot,
+                         persistence::CommitRecord* record) {
+  auto bytes = snapshot.storage().ReadNode(node.tree, node.inner);
+  if (!bytes.ok() || !bytes->has_value()) return;
+  const auto image = btree::NodeImage::Parse(**std::move(bytes));
+  if (!image.ok() || (*image)->is_leaf()) return;
+  const uint32_t slots = (*image)->slots();
+  std::vector<NodeId> children(slots);
+  std::vector<uint64_t> growth(slots, 0);
+  for (uint32_t slot = 0; slot < slots; ++slot) children[slot] = (*image)->child(slot).child;
+  ledger_.Complete(node, {(*image)->counts_sequence(), snapshot.sequence()}, children, growth);
+  btree::DeltaView delta;
+  delta.sequence = record->last;
+  delta.counts_sequence = snapshot.sequence();
+  for (uint32_t slot = 0; slot < slots; ++slot) {
+    if (growth[slot] == 0) continue;
+    btree::DeltaOperation operation;
+    operation.kind = btree::DeltaKind::kCounts;
+    operation.child = children[slot];
+    operation.amount = static_cast<int64_t>(growth[slot]);
+    delta.operations.push_back(operation);
+  }
+  if (delta.operations.empty()) return;
+  record->nodes.push_back({node.tree, node.inner, NodeAction::kMerge, btree::EncodeDelta(delta)});
+}
+
+}  // namespace sop::txn

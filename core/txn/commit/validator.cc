@@ -1,0 +1,203 @@
+#include "core/txn/commit/validator.h"
+
+#include <fmt/format.h>
+
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+
+namespace sop::txn {
+namespace {
+
+absl::Status Conflict(TreeId tree, std::string_view key) {
+  return Error(Reason::kConflict,
+               fmt::format("another transaction changed key '{}' of tree {} first",
+                           base::Printable(key), tree.value),
+               {{"tree", fmt::format("{}", tree.value)}, {"key", std::string(key)}});
+}
+
+bool Concerns(ChangeKind change, ReadMode mode) {
+  return mode == ReadMode::kItem || change == ChangeKind::kStructural;
+}
+
+bool Below(std::string_view key, std::string_view end) { return end.empty() || key < end; }
+
+// A key-only read does not mind another value.
+bool SameFor(ReadMode mode, const btree::ItemView& a, const btree::ItemView& b) {
+  return mode == ReadMode::kItem ? a.version == b.version : a.ride_on == b.ride_on;
+}
+
+std::string_view SmallerEnd(std::string_view a, std::string_view b) {
+  if (a.empty()) return b;
+  return b.empty() ? a : std::min(a, b);
+}
+
+}  // namespace
+
+absl::Status Validator::Validate(const Transaction& transaction) {
+  transaction_ = &transaction;
+  if (transaction.isolation() == Isolation::kSnapshot) return CheckWrites(transaction);
+  const ReadSet& reads = transaction.read_set_;
+  absl::Status status;
+  for (int slot = 0; slot < reads.tree_count() && status.ok(); ++slot) {
+    if (static_cast<size_t>(slot) >= transaction.trees_.size()) break;
+    const auto id = transaction.trees_[static_cast<size_t>(slot)]->id;
+    if (!id.has_value()) continue;
+    const TreeId tree = *id;
+    reads.ForEachPoint(slot, [&](std::string_view key, ReadMode mode) {
+      status = CheckPoint(tree, key, mode);
+      return status.ok();
+    });
+    if (!status.ok()) break;
+    reads.ForEachRange(slot, [&](std::string_view begin, std::string_view end, ReadMode mode) {
+      status = CheckRange(tree, begin, end, mode);
+      return status.ok();
+    });
+    if (!status.ok()) break;
+    reads.ForEachCount(slot, [&](std::string_view begin, std::string_view end, uint64_t count) {
+      status = CheckCount(tree, begin, end, count);
+      return status.ok();
+    });
+  }
+  return status;
+}
+
+absl::Status Validator::CheckWrites(const Transaction& transaction) {
+  for (const auto& tree : transaction.trees_) {
+    if (!tree->id.has_value()) continue;
+    Overlay::Iterator own(tree->overlay);
+    for (own.SeekToFirst(); own.Valid(); own.Next()) {
+      SOP_ASSIGN_OR_RETURN(const OwnWrite write, DecodeOwnWrite(own.payload()));
+      if (write.kind == OwnWriteKind::kAdd) continue;
+      SOP_RETURN_IF_ERROR(CheckPoint(*tree->id, own.key(), ReadMode::kItem));
+    }
+    SOP_RETURN_IF_ERROR(own.status());
+  }
+  return absl::OkStatus();
+}
+
+bool Validator::CountsDependOnLastGroup(const Transaction& transaction) const {
+  const CommitGroup& group = *groups_.back();
+  const ReadSet& reads = transaction.read_set_;
+  for (int slot = 0; slot < reads.tree_count(); ++slot) {
+    if (static_cast<size_t>(slot) >= transaction.trees_.size()) break;
+    const auto id = transaction.trees_[static_cast<size_t>(slot)]->id;
+    if (!id.has_value() || !group.trees.contains(*id)) continue;
+    const bool none = reads.ForEachCount(
+        slot, [](std::string_view, std::string_view, uint64_t) { return false; });
+    if (!none) return true;
+  }
+  return false;
+}
+
+absl::Status Validator::CheckPoint(TreeId tree, std::string_view key, ReadMode mode) {
+  const Sequence since = transaction_->read_version();
+  for (const CommitGroup* group : groups_) {
+    const auto writes = group->trees.find(tree);
+    if (writes == group->trees.end()) continue;
+    const auto it = writes->second.writes.find(key);
+    if (it != writes->second.writes.end() && it->second.sequence > since &&
+        Concerns(it->second.change, mode)) {
+      return Conflict(tree, key);
+    }
+  }
+  switch (window_.Probe(tree, key, since, mode).outcome) {
+    case ProbeOutcome::kUnchanged:
+      return absl::OkStatus();
+    case ProbeOutcome::kChanged:
+      return Conflict(tree, key);
+    case ProbeOutcome::kBeyondReach:
+      break;
+  }
+  return ComparePoint(tree, key, mode);
+}
+
+absl::Status Validator::CheckRange(TreeId tree, std::string_view begin, std::string_view end,
+                                   ReadMode mode) {
+  const Sequence since = transaction_->read_version();
+  for (const CommitGroup* group : groups_) {
+    const auto writes = group->trees.find(tree);
+    if (writes == group->trees.end()) continue;
+    for (auto it = writes->second.writes.lower_bound(begin);
+         it != writes->second.writes.end() && Below(it->first, end); ++it) {
+      if (it->second.sequence > since && Concerns(it->second.change, mode)) {
+        return Conflict(tree, it->first);
+      }
+    }
+  }
+  const ProbeResult probe = window_.ProbeRange(tree, begin, end, since, mode);
+  switch (probe.outcome) {
+    case ProbeOutcome::kUnchanged:
+      return absl::OkStatus();
+    case ProbeOutcome::kChanged:
+      return Conflict(tree, probe.key);
+    case ProbeOutcome::kBeyondReach:
+      break;
+  }
+  return CompareRange(tree, begin, end, mode);
+}
+
+absl::Status Validator::CheckCount(TreeId tree, std::string_view begin, std::string_view end,
+                                   uint64_t count) {
+  SOP_ASSIGN_OR_RETURN(const uint64_t now, btree::CountRange(head_, tree, begin, end));
+  if (now == count) return absl::OkStatus();
+  return Error(Reason::kConflict,
+               fmt::format("another transaction changed the number of items counted in tree {} "
+                           "from {} to {}",
+                           tree.value, count, now),
+               {{"tree", fmt::format("{}", tree.value)}, {"key", std::string(begin)}});
+}
+
+absl::Status Validator::ComparePoint(TreeId tree, std::string_view key, ReadMode mode) {
+  btree::Cursor now(head_, tree);
+  SOP_RETURN_IF_ERROR(now.SeekToLeaf(key));
+  if (now.leaf() != nullptr && now.leaf()->sequence() <= transaction_->read_version()) {
+    return absl::OkStatus();
+  }
+  SnapshotSource source(transaction_->snapshot());
+  SOP_ASSIGN_OR_RETURN(const auto before, btree::Find(source, tree, key));
+  btree::ItemView after;
+  const bool there_now = now.leaf() != nullptr && now.leaf()->Find(key, &after);
+  if (there_now != before.has_value() || (there_now && !SameFor(mode, before->item, after))) {
+    return Conflict(tree, key);
+  }
+  return absl::OkStatus();
+}
+
+// Leaf by leaf of the newest state: untouched leaves cost one descent each.
+absl::Status Validator::CompareRange(TreeId tree, std::string_view begin, std::string_view end,
+                                     ReadMode mode) {
+  std::string at(begin);
+  for (;;) {
+    btree::Cursor now(head_, tree);
+    SOP_RETURN_IF_ERROR(now.SeekToLeaf(at));
+    const std::string high =
+        now.leaf() == nullptr ? std::string() : now.LeafHigh().value_or(std::string());
+    const std::string stop(SmallerEnd(high, end));
+    if (now.leaf() == nullptr || now.leaf()->sequence() > transaction_->read_version()) {
+      SOP_RETURN_IF_ERROR(CompareItems(tree, {at, stop}, mode));
+    }
+    if (high.empty() || !Below(high, end)) return absl::OkStatus();
+    at = high;
+  }
+}
+
+absl::Status Validator::CompareItems(TreeId tree, const KeyRange& range, ReadMode mode) {
+  SnapshotSource source(transaction_->snapshot());
+  btree::Cursor before(source, tree);
+  btree::Cursor now(head_, tree);
+  SOP_RETURN_IF_ERROR(before.Seek(range.begin));
+  SOP_RETURN_IF_ERROR(now.Seek(range.begin));
+  for (;;) {
+    const bool had = before.Valid() && Below(before.key(), range.end);
+    const bool has = now.Valid() && Below(now.key(), range.end);
+    if (!had && !has) return absl::OkStatus();
+    if (had != has) return Conflict(tree, had ? before.key() : now.key());
+    if (before.key() != now.key()) return Conflict(tree, std::min(before.key(), now.key()));
+    if (!SameFor(mode, before.item(), now.item())) return Conflict(tree, now.key());
+    SOP_RETURN_IF_ERROR(before.Next());
+    SOP_RETURN_IF_ERROR(now.Next());
+  }
+}
+
+}  // namespace sop::txn
