@@ -87,6 +87,7 @@ class Transaction {
   // The newest commit that it sees.
   Sequence read_version() const { return snapshot_->sequence(); }
   const Snapshot& snapshot() const { return *snapshot_; }
+  const Limits& limits() const { return limits_; }
 
   // --- Trees ---
 
@@ -178,6 +179,14 @@ class TransactionCursor {
  public:
   ~TransactionCursor();
 
+  // Confines the cursor to the keys in [begin, end), an empty `end` meaning no upper bound: it is
+  // not Valid() outside, and nothing outside joins the read set. REQUIRES: called before the first
+  // seek; seeks are to keys from `begin` to `end`.
+  void Within(std::string_view begin, std::string_view end) {
+    begin_ = begin;
+    end_ = end;
+  }
+
   absl::Status Seek(std::string_view key);        // first item >= key
   absl::Status SeekBefore(std::string_view key);  // last item < key
   absl::Status SeekToFirst();
@@ -205,6 +214,9 @@ class TransactionCursor {
   void Begin(Direction direction, std::optional<std::string_view> anchor);
   // Adds what was passed over since Begin to the read set.
   void FlushCovered();
+  bool IsWithin(std::string_view key) const {
+    return key >= begin_ && (end_.empty() || key < end_);
+  }
   // Takes the nearer one of the two positions, or skips it if its item is erased.
   absl::Status Settle();
   absl::StatusOr<bool> Take(bool base_has_it, bool own_has_it);
@@ -226,6 +238,8 @@ class TransactionCursor {
   std::string_view key_;
   btree::ItemView item_;
   btree::Item merged_;  // backs item_ when an own write made or changed it
+  std::string begin_;
+  std::string end_;
   std::optional<std::string> anchor_;
   bool covering_ = false;
 };

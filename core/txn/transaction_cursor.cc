@@ -50,9 +50,9 @@ void TransactionCursor::FlushCovered() {
   covering_ = false;
   if (direction_ == Direction::kForward) {
     transaction_.read_set_.AddRange(tree_.index, anchor_.value_or(std::string()),
-                                    valid_ ? After(key_) : std::string(), mode_);
+                                    valid_ ? After(key_) : end_, mode_);
   } else {
-    transaction_.read_set_.AddRange(tree_.index, valid_ ? key_ : std::string_view(),
+    transaction_.read_set_.AddRange(tree_.index, valid_ ? key_ : begin_,
                                     anchor_.value_or(std::string()), mode_);
   }
 }
@@ -141,7 +141,10 @@ absl::Status TransactionCursor::Settle() {
       if (direction_ == Direction::kBackward) order = -order;
     }
     SOP_ASSIGN_OR_RETURN(const bool there, Take(order <= 0, own && order >= 0));
-    if (there) return absl::OkStatus();
+    if (there) {
+      valid_ = IsWithin(key_);
+      return absl::OkStatus();
+    }
     valid_ = false;
     if (at_base_) SOP_RETURN_IF_ERROR(StepBase());
     StepOwn();
