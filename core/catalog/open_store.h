@@ -16,10 +16,11 @@
 
 namespace sop::catalog {
 
+struct NamePlan;
 class StoreSet;
 
 // One store in one transaction, of whatever kind: its entry as the transaction sees it, and its
-// trees. Confined to its StoreSet.
+// trees. Lives as long as its StoreSet. Confined to its StoreSet.
 class OpenStore {
  public:
   const std::string& name() const { return entry_->name; }
@@ -35,7 +36,7 @@ class OpenStore {
   }
 
   // This transaction made it.
-  bool created() const { return created_; }
+  bool created() const { return version_ == Sequence{}; }
   // This transaction removed it: nothing may be done with it any more.
   bool removed() const { return removed_; }
 
@@ -56,13 +57,15 @@ class OpenStore {
  private:
   friend class StoreSet;
 
-  enum class Origin { kSnapshot, kCreated };
+  // `version`: of the entry's item in the catalog, 0 in a store that this transaction made.
+  OpenStore(StoreSet& stores, std::shared_ptr<const StoreEntry> entry, Sequence version);
 
-  OpenStore(StoreSet& stores, std::shared_ptr<const StoreEntry> entry, Origin origin);
+  // What the transaction wants of a store that its snapshot has.
+  NamePlan& PlanUse();
 
   StoreSet& stores_;
   std::shared_ptr<const StoreEntry> entry_;
-  const bool created_;
+  const Sequence version_;
   bool removed_ = false;
   bool prepared_ = false;
   // In the order of entry().trees.

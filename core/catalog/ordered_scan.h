@@ -11,15 +11,15 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/base/ids.h"
-#include "core/btree/node/item.h"
 #include "core/btree/key.h"
+#include "core/btree/node/item.h"
 #include "core/catalog/open_store.h"
 #include "core/catalog/store_item.h"
 #include "core/txn/transaction.h"
 
 namespace sop::catalog {
 
-enum class ScanDirection : uint8_t { kForward, kBackward };
+enum class ScanDirection : uint8_t { kForward = 0, kBackward = 1 };
 
 // A place in the order of a store.
 struct Position {
@@ -66,7 +66,8 @@ struct PageEnd {
 // the scan is given up. Confined to its StoreSet; no writes to the store while it is in use.
 class OrderedScan {
  public:
-  // See OrderedStore::Scan.
+  // INVALID_ARGUMENT for a token that is not one of this range and direction, or a position with
+  // the id of a store that has none; the errors of KeySchema for its key. DATA_LOSS, UNAVAILABLE.
   static absl::StatusOr<std::unique_ptr<OrderedScan>> Open(OpenStore& store,
                                                            const ScanRequest& request);
 
@@ -77,12 +78,17 @@ class OrderedScan {
  private:
   OrderedScan(OpenStore& store, const ScanRequest& request);
 
+  bool forward() const { return direction_ == ScanDirection::kForward; }
   absl::Status Start(const ScanRequest& request);
-  absl::Status StartBehind(std::string_view stored_key);
+  absl::Status StartBehind(const Position& position);
+  absl::Status StartBehind(const PageToken& token);
   absl::Status StartAtOffset(uint64_t offset);
   absl::Status StartAtRange();
-  absl::Status Step();
-  bool InRange() const;
+  // Goes to the first item not before `begin`, or (backward) the last one before it. An empty `end`
+  // of a range is the end of the store.
+  absl::Status Go(std::string_view begin);
+  absl::Status Step() { return forward() ? cursor_->Next() : cursor_->Previous(); }
+  bool InRange() const { return cursor_ != nullptr && cursor_->Valid(); }
   absl::StatusOr<btree::PackedItem> Current();
 
   OpenStore& store_;
@@ -90,7 +96,7 @@ class OrderedScan {
   const btree::KeyRange range_;
   const ScanDirection direction_;
   const ItemContent content_;
-  // Null in a store that is empty for want of a schema.
+  // Null when there is nothing to read.
   std::unique_ptr<txn::TransactionCursor> cursor_;
   // The last item handed out, as stored.
   std::string last_;

@@ -152,6 +152,14 @@ class OrderedStore {
   absl::StatusOr<uint64_t> Count(const btree::KeyRange& range);
 
  private:
+  absl::Status LoadFor(ItemContent content, btree::Item* item) const;
+  // The stored keys that are meant by the request's key and id.
+  absl::StatusOr<btree::KeyRange> SeekKeys(const SeekRequest& request) const;
+  // The last item before `low` and the first one not before `high`.
+  absl::Status FindNeighbours(std::string_view low, std::string_view high, SeekResult* result);
+  absl::StatusOr<StoreItem> AsStoreItem(std::string_view stored_key,
+                                        const btree::ItemView& item) const;
+
   OpenStore& store_;
   const txn::TreeSlot tree_;
 };

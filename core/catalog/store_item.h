@@ -10,7 +10,7 @@
 
 namespace sop::catalog {
 
-// Which part of each item a read returns; what is not asked for is empty.
+// Which part of each item a read returns. Keys always come with an item; values only if asked for.
 enum class ItemContent : uint8_t {
   kKeys,    // with the fields that ride on; values stay where they are
   kValues,  // for a caller that knows the keys

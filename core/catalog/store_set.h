@@ -22,6 +22,9 @@ namespace sop::catalog {
 
 class CatalogPlan;
 
+// Stores in one database.
+inline constexpr uint64_t kMaxStores = 100'000;
+
 // What a store is to be when it is created.
 struct StoreDefinition {
   StoreKind kind = StoreKind::kBtree;
@@ -55,9 +58,9 @@ class StoreSet {
 
   // The store, which is made if there is none of that name: OpenStore::created() tells. If there is
   // one: WRONG_KIND, or OPTIONS_DIFFER with the detail "option" if an option that was given is not
-  // what it has. INVALID_NAME, INVALID_ARGUMENT for options out of range, READ_ONLY_TRANSACTION.
-  // At commit: ABORTED / SCHEMA_DECIDED if another transaction made it otherwise meanwhile. Owned
-  // by the set.
+  // what it has. INVALID_NAME, INVALID_ARGUMENT for options out of range, READ_ONLY_TRANSACTION,
+  // LIMIT_EXCEEDED above kMaxStores. At commit: ABORTED / SCHEMA_DECIDED if another transaction
+  // made it otherwise meanwhile. Owned by the set.
   absl::StatusOr<OpenStore*> Create(std::string_view name, const StoreDefinition& definition);
 
   // STORE_NOT_FOUND (which the transaction remembers having seen), WRONG_KIND, INVALID_NAME. Owned
@@ -75,21 +78,24 @@ class StoreSet {
                                                                       size_t limit);
 
   // A time-ordered UUID above all that this set gave before.
-  Uuid NewItemId();
+  Uuid NextItemId();
 
   // For Database::Commit: the transaction leaves the set, which then only serves to explain.
   std::shared_ptr<txn::Transaction> TakeTransaction();
-  // `status` of a commit, with the details "tree" and "key" of a conflict turned into the store's
-  // name and the key as users write it.
+  // `status` of a commit in the words of users: the detail "tree" becomes the store's name, the
+  // "key" of a conflict what they call it.
   absl::Status Explain(absl::Status status) const;
 
  private:
   friend class OpenStore;
 
-  absl::StatusOr<OpenStore*> Find(std::string_view name);
-  absl::StatusOr<std::shared_ptr<const StoreEntry>> ReadEntry(std::string_view catalog_key);
-  absl::StatusOr<OpenStore*> CreateAbsent(std::string_view name, const StoreDefinition& definition);
-  OpenStore* Adopt(std::unique_ptr<OpenStore> store);
+  // Null if there is none, or this transaction removed it. `key`: CatalogKey(name).
+  absl::StatusOr<OpenStore*> Find(std::string_view name, std::string_view key);
+  absl::StatusOr<OpenStore*> CreateAbsent(std::string_view name, const StoreDefinition& definition,
+                                          const StoreOptions& options);
+  OpenStore* Keep(std::unique_ptr<OpenStore> store);
+  const StoreEntry* StoreOf(TreeId tree) const;
+  absl::Status CheckWritable() const;
   // The assumption that settles what this transaction wants of the catalog; made when first needed.
   CatalogPlan& plan();
 

@@ -1,0 +1,1 @@
+#include "core/catalog/ordered_store.h"

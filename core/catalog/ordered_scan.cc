@@ -1,0 +1,131 @@
+#include "core/catalog/ordered_scan.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+#include "core/catalog/ordered/key_lookup.h"
+#include "core/catalog/ordered/page_token.h"
+
+namespace sop::catalog {
+
+OrderedScan::OrderedScan(OpenStore& store, const ScanRequest& request)
+    : store_(store),
+      tree_(store.tree(kItemsRole)),
+      range_(request.range),
+      direction_(request.direction),
+      content_(request.content) {}
+
+absl::StatusOr<std::unique_ptr<OrderedScan>> OrderedScan::Open(OpenStore& store,
+                                                               const ScanRequest& request) {
+  std::unique_ptr<OrderedScan> scan(new OrderedScan(store, request));
+  SOP_RETURN_IF_ERROR(scan->Start(request));
+  return scan;
+}
+
+absl::Status OrderedScan::Start(const ScanRequest& request) {
+  if (store_.schema() == nullptr) {
+    if (const auto* position = std::get_if<Position>(&request.start)) {
+      return EncodeForRead(store_, position->key).status();
+    }
+    return TrackEmpty(store_);
+  }
+  if (range_.IsEmpty()) return absl::OkStatus();
+  cursor_ = store_.transaction().OpenCursor(tree_, ModeFor(content_));
+  cursor_->Within(range_.begin, range_.end);
+  if (const auto* position = std::get_if<Position>(&request.start)) return StartBehind(*position);
+  if (const auto* token = std::get_if<PageToken>(&request.start)) return StartBehind(*token);
+  if (const auto* offset = std::get_if<Offset>(&request.start)) {
+    if (offset->items > 0) return StartAtOffset(offset->items);
+  }
+  return StartAtRange();
+}
+
+absl::Status OrderedScan::StartBehind(const Position& position) {
+  SOP_ASSIGN_OR_RETURN(btree::EncodedKey encoded, store_.schema()->Encode(position.key));
+  if (!position.item_id.has_value()) {
+    return Go(forward() ? btree::PrefixSuccessor(encoded.key) : encoded.key);
+  }
+  if (store_.options().uniqueness == Uniqueness::kUnique) {
+    return Error(Reason::kInvalidArgument,
+                 fmt::format("item_id was given; items of store '{}', whose keys are unique, have "
+                             "none",
+                             base::Printable(store_.name())),
+                 {{"field", "item_id"}});
+  }
+  btree::AppendItemId(*position.item_id, &encoded.key);
+  if (forward()) encoded.key.push_back('\0');
+  return Go(encoded.key);
+}
+
+absl::Status OrderedScan::StartBehind(const PageToken& token) {
+  SOP_ASSIGN_OR_RETURN(std::string key,
+                       DecodePageToken({store_.name(), range_, direction_}, token.bytes));
+  if (forward()) key.push_back('\0');
+  return Go(key);
+}
+
+absl::Status OrderedScan::StartAtOffset(uint64_t offset) {
+  txn::Transaction& transaction = store_.transaction();
+  uint64_t before = 0;
+  if (!range_.begin.empty()) {
+    SOP_ASSIGN_OR_RETURN(before, transaction.Count(tree_, {}, range_.begin));
+  }
+  SOP_ASSIGN_OR_RETURN(const uint64_t count, transaction.Count(tree_, range_.begin, range_.end));
+  if (offset >= count) {
+    cursor_.reset();
+    return absl::OkStatus();
+  }
+  return cursor_->SeekToRank(before + (forward() ? offset : count - 1 - offset));
+}
+
+absl::Status OrderedScan::StartAtRange() {
+  if (forward()) return cursor_->Seek(range_.begin);
+  return range_.end.empty() ? cursor_->SeekToLast() : cursor_->SeekBefore(range_.end);
+}
+
+absl::Status OrderedScan::Go(std::string_view begin) {
+  const bool above = !range_.end.empty() && begin >= range_.end;
+  if (begin <= range_.begin || above) {
+    if (forward() != above) return StartAtRange();
+    cursor_.reset();
+    return absl::OkStatus();
+  }
+  return forward() ? cursor_->Seek(begin) : cursor_->SeekBefore(begin);
+}
+
+absl::StatusOr<PageEnd> OrderedScan::Fill(const PageLimits& limits, ItemSink sink) {
+  PageEnd page;
+  uint64_t size_bytes = 0;
+  while (InRange() && page.items < limits.max_items && size_bytes < limits.max_size_bytes) {
+    SOP_ASSIGN_OR_RETURN(const btree::PackedItem item, Current());
+    if (!sink(item)) break;
+    if (content_ != ItemContent::kValues) size_bytes += item.key.size() + item.ride_on.size();
+    size_bytes += item.value.size();
+    ++page.items;
+    last_ = cursor_->key();
+    SOP_RETURN_IF_ERROR(Step());
+  }
+  page.end = !InRange();
+  if (!page.end) page.next_page_token = EncodePageToken({store_.name(), range_, direction_}, last_);
+  return page;
+}
+
+absl::StatusOr<btree::PackedItem> OrderedScan::Current() {
+  const btree::ItemView view = cursor_->item();
+  SOP_ASSIGN_OR_RETURN(btree::PackedItem item, AsPackedItem(store_, cursor_->key(), view));
+  if (content_ == ItemContent::kKeys) {
+    item.value = {};
+  } else if (view.is_reference()) {
+    loaded_ = btree::Item(view);
+    SOP_RETURN_IF_ERROR(store_.transaction().LoadValue(tree_, &loaded_));
+    item.value = loaded_.value;
+  }
+  return item;
+}
+
+}  // namespace sop::catalog

@@ -1,0 +1,211 @@
+#include "core/catalog/ordered_store.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+#include "core/catalog/ordered/key_lookup.h"
+#include "core/catalog/ordered/write_request.h"
+
+namespace sop::catalog {
+namespace {
+
+std::string After(std::string_view key) {
+  std::string after(key);
+  after.push_back('\0');
+  return after;
+}
+
+absl::Status SeekError(std::string_view field, std::string_view why) {
+  return Error(Reason::kInvalidArgument, fmt::format("{} {}", field, why),
+               {{"field", std::string(field)}});
+}
+
+bool IsEnd(SeekTarget target) {
+  return target == SeekTarget::kFirst || target == SeekTarget::kLast;
+}
+
+absl::Status CheckSeek(const SeekRequest& request) {
+  if (IsEnd(request.target)) {
+    if (request.key.has_value()) return SeekError("key", "was given; this target takes none");
+    if (request.item_id.has_value()) {
+      return SeekError("item_id", "was given; this target takes none");
+    }
+    return absl::OkStatus();
+  }
+  return request.key.has_value() ? absl::OkStatus()
+                                 : SeekError("key", "was not given; this target needs one");
+}
+
+// Moves to the item that `target` asks for, of which `same` are those meant by its key.
+absl::Status Go(SeekTarget target, const btree::KeyRange& same, txn::TransactionCursor& cursor) {
+  switch (target) {
+    case SeekTarget::kExact:
+    case SeekTarget::kAtOrAfter:
+      return cursor.Seek(same.begin);
+    case SeekTarget::kAfter:
+      return cursor.Seek(same.end);
+    case SeekTarget::kAtOrBefore:
+      return cursor.SeekBefore(same.end);
+    case SeekTarget::kBefore:
+      return cursor.SeekBefore(same.begin);
+    case SeekTarget::kFirst:
+      return cursor.SeekToFirst();
+    case SeekTarget::kLast:
+      break;
+  }
+  return cursor.SeekToLast();
+}
+
+}  // namespace
+
+OrderedStore::OrderedStore(OpenStore& store) : store_(store), tree_(store.tree(kItemsRole)) {}
+
+absl::StatusOr<WriteReport> OrderedStore::Add(std::span<const WriteItem> items, Require require) {
+  return WriteRequest(store_, WriteKind::kAdd, require).Run(items);
+}
+
+absl::StatusOr<WriteReport> OrderedStore::AddIfNotExists(std::span<const WriteItem> items,
+                                                         Require require) {
+  return WriteRequest(store_, WriteKind::kAddIfNotExists, require).Run(items);
+}
+
+absl::StatusOr<WriteReport> OrderedStore::Update(std::span<const WriteItem> items,
+                                                 Require require) {
+  return WriteRequest(store_, WriteKind::kUpdate, require).Run(items);
+}
+
+absl::StatusOr<WriteReport> OrderedStore::Upsert(std::span<const WriteItem> items) {
+  return WriteRequest(store_, WriteKind::kUpsert, Require::kNothing).Run(items);
+}
+
+absl::StatusOr<WriteReport> OrderedStore::UpdateKey(std::span<const WriteItem> items,
+                                                    Require require) {
+  return WriteRequest(store_, WriteKind::kUpdateKey, require).Run(items);
+}
+
+absl::StatusOr<WriteReport> OrderedStore::Remove(std::span<const WriteItem> items,
+                                                 Require require) {
+  return WriteRequest(store_, WriteKind::kRemove, require).Run(items);
+}
+
+absl::StatusOr<std::vector<uint32_t>> OrderedStore::Get(std::span<const btree::Key> keys,
+                                                        ItemContent content, ItemSink sink) {
+  std::vector<uint32_t> missing;
+  KeyLookup lookup(store_);
+  for (uint32_t i = 0; i < keys.size(); ++i) {
+    SOP_ASSIGN_OR_RETURN(const std::optional<std::string> key, EncodeForRead(store_, keys[i]));
+    std::optional<LookupResult> found;
+    if (key.has_value()) {
+      SOP_ASSIGN_OR_RETURN(found, lookup.First(*key, ModeFor(content), KeyLookup::AcceptAny));
+    }
+    if (!found.has_value()) {
+      missing.push_back(i);
+      continue;
+    }
+    SOP_RETURN_IF_ERROR(LoadFor(content, &found->item));
+    SOP_ASSIGN_OR_RETURN(const btree::PackedItem item,
+                         AsPackedItem(store_, found->stored_key, found->item.view()));
+    if (!sink(item)) {
+      return Error(Reason::kLimitExceeded,
+                   fmt::format("the answer has no room for key {} of {}", i + 1, keys.size()),
+                   {{"store", store_.name()}, {"key", Printable(keys[i])}});
+    }
+  }
+  return missing;
+}
+
+absl::Status OrderedStore::LoadFor(ItemContent content, btree::Item* item) const {
+  if (content != ItemContent::kKeys) return store_.transaction().LoadValue(tree_, item);
+  item->value.clear();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<btree::KeyRange> OrderedStore::SeekKeys(const SeekRequest& request) const {
+  if (IsEnd(request.target)) return btree::KeyRange{};
+  if (!request.item_id.has_value()) {
+    SOP_ASSIGN_OR_RETURN(const std::string prefix,
+                         schema()->EncodeLeading(*request.key, btree::PrefixMatch::kWholeFields));
+    if (prefix.empty()) return SeekError("key", "names no field of the index");
+    return btree::PrefixRange(prefix);
+  }
+  if (unique()) return SeekError("item_id", "was given; items of unique keys have none");
+  SOP_ASSIGN_OR_RETURN(btree::EncodedKey encoded, schema()->Encode(*request.key));
+  btree::AppendItemId(*request.item_id, &encoded.key);
+  return btree::KeyRange{encoded.key, After(encoded.key)};
+}
+
+absl::StatusOr<SeekResult> OrderedStore::Seek(const SeekRequest& request) {
+  SOP_RETURN_IF_ERROR(CheckSeek(request));
+  if (schema() == nullptr) {
+    if (!request.key.has_value()) SOP_RETURN_IF_ERROR(TrackEmpty(store_));
+    if (request.key.has_value()) {
+      SOP_RETURN_IF_ERROR(EncodeForRead(store_, *request.key).status());
+    }
+    return SeekResult{};
+  }
+  SOP_ASSIGN_OR_RETURN(const btree::KeyRange same, SeekKeys(request));
+  const auto cursor = store_.transaction().OpenCursor(tree_, ModeFor(request.content));
+  if (request.target == SeekTarget::kExact) cursor->Within(same.begin, same.end);
+  SOP_RETURN_IF_ERROR(Go(request.target, same, *cursor));
+  SeekResult result;
+  std::string stored_key;
+  if (cursor->Valid()) {
+    stored_key = cursor->key();
+    result.exact = !IsEnd(request.target) && same.Contains(stored_key);
+    btree::Item item(cursor->item());
+    SOP_RETURN_IF_ERROR(LoadFor(request.content, &item));
+    SOP_ASSIGN_OR_RETURN(result.item, AsStoreItem(stored_key, item.view()));
+  }
+  if (request.neighbours == Neighbours::kKeys) {
+    const bool behind =
+        request.target == SeekTarget::kAfter || request.target == SeekTarget::kAtOrBefore;
+    const std::string place = behind ? same.end : same.begin;
+    const std::string low = stored_key.empty() ? place : stored_key;
+    SOP_RETURN_IF_ERROR(
+        FindNeighbours(low, stored_key.empty() ? place : After(stored_key), &result));
+  }
+  return result;
+}
+
+absl::Status OrderedStore::FindNeighbours(std::string_view low, std::string_view high,
+                                          SeekResult* result) {
+  const auto cursor = store_.transaction().OpenCursor(tree_, txn::ReadMode::kKeyOnly);
+  SOP_RETURN_IF_ERROR(cursor->SeekBefore(low));
+  if (cursor->Valid()) {
+    SOP_ASSIGN_OR_RETURN(result->previous, AsStoreItem(cursor->key(), cursor->item()));
+    result->previous->value.clear();
+  }
+  SOP_RETURN_IF_ERROR(cursor->Seek(high));
+  if (cursor->Valid()) {
+    SOP_ASSIGN_OR_RETURN(result->next, AsStoreItem(cursor->key(), cursor->item()));
+    result->next->value.clear();
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StoreItem> OrderedStore::AsStoreItem(std::string_view stored_key,
+                                                    const btree::ItemView& item) const {
+  SOP_ASSIGN_OR_RETURN(const btree::PackedItem packed, AsPackedItem(store_, stored_key, item));
+  return StoreItem(packed);
+}
+
+absl::StatusOr<PageEnd> OrderedStore::ReadPage(const ScanRequest& request, const PageLimits& limits,
+                                               ItemSink sink) {
+  SOP_ASSIGN_OR_RETURN(const std::unique_ptr<OrderedScan> scan, Scan(request));
+  return scan->Fill(limits, sink);
+}
+
+absl::StatusOr<std::unique_ptr<OrderedScan>> OrderedStore::Scan(const ScanRequest& request) {
+  return OrderedScan::Open(store_, request);
+}
+
+absl::StatusOr<uint64_t> OrderedStore::Count(const btree::KeyRange& range) {
+  if (range.IsEmpty()) return 0;
+  return store_.transaction().Count(tree_, range.begin, range.end);
+}
+
+}  // namespace sop::catalog
