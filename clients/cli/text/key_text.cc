@@ -124,7 +124,8 @@ absl::StatusOr<KeyPrefix> ParsePrefix(const StoreKeys& keys, std::string_view te
   KeyPrefix prefix;
   if (!HasRecordKeys(keys)) {
     prefix.match = btree::PrefixMatch::kStartOfString;
-  } else if (!text.starts_with('{') && text.ends_with('*')) {
+  }
+  if (text.ends_with('*')) {
     prefix.match = btree::PrefixMatch::kStartOfString;
     text.remove_suffix(1);
   }

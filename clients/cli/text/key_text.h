@@ -34,8 +34,8 @@ absl::StatusOr<btree::Key> ParseKey(const StoreKeys& keys, std::string_view text
 // An end of a range: a key, or only the first fields of one.
 absl::StatusOr<btree::Key> ParseBound(const StoreKeys& keys, std::string_view text);
 
-// What keys begin with: a scalar; the first fields of a record, the last of them as a beginning if
-// it ends in '*'.
+// What keys begin with: the first bytes of a scalar, behind which a '*' may stand; the first fields
+// of a record, the last of them as a beginning if a '*' follows.
 absl::StatusOr<KeyPrefix> ParsePrefix(const StoreKeys& keys, std::string_view text);
 
 // What ParseKey reads back.

@@ -153,7 +153,12 @@ TEST(KeyTextTest, PrefixesNameFirstFieldsAndTheBeginningOfTheLastOne) {
   ASSERT_TRUE(start.ok());
   EXPECT_EQ(start->key, Key(Record{{{"category", std::string("L")}}}));
   EXPECT_EQ(start->match, PrefixMatch::kStartOfString);
-  EXPECT_EQ(ParsePrefix(Scalars(ScalarType::kString), "a*")->key, Key(Scalar(std::string("a*"))));
+  for (const char* text : {"a", "a*"}) {
+    const auto scalar = ParsePrefix(Scalars(ScalarType::kString), text);
+    ASSERT_TRUE(scalar.ok());
+    EXPECT_EQ(scalar->key, Key(Scalar(std::string("a"))));
+    EXPECT_EQ(scalar->match, PrefixMatch::kStartOfString);
+  }
 }
 
 TEST(KeyTextTest, KeysComeBackFromTheirTextAndTheirJson) {

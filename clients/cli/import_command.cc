@@ -1,0 +1,57 @@
+#include <memory>
+#include <vector>
+
+#include "clients/cli/commands.h"
+#include "clients/cli/import_job.h"
+
+namespace sop::cli {
+
+void AddImportCommand(CLI::App& program, Session& session) {
+  auto flags = std::make_shared<ImportFlags>();
+  CLI::App* import = program.add_subcommand(
+      "import", "Read a file into a store, which is created if it is missing");
+  import->add_option("STORE", flags->store, "The store")->required();
+  import->add_option("FILE", flags->input.path, "What to read; - is stdin")->required();
+  import
+      ->add_option("--format", flags->input.format,
+                   "csv: delimited text; jsonl: a JSON object per line; lines: a key per line; "
+                   "export: what `sop export` wrote. Default: told from name and first line")
+      ->check(CLI::IsMember({"csv", "jsonl", "lines", "export"}));
+  import->add_option("--separator", flags->input.separator,
+                     "What separates columns; default , (a tab is \\t)");
+  import->add_option("--quote", flags->input.quote, "What encloses fields; '' for nothing")
+      ->capture_default_str();
+  const auto add_list = [import](const char* name, std::vector<std::string>& list,
+                                 const char* description) {
+    import->add_option(name, list, description)->delimiter(',')->allow_extra_args(false);
+  };
+  add_list("--columns", flags->columns, "Names of the columns; default: the first line has them");
+  add_list("--key", flags->key,
+           "Columns that are the key, several in the order of the index: a,b or a,b:desc; default: "
+           "those of the store, else the first one");
+  add_list("--ride-on", flags->ride_on, "Columns kept beside the key, never compared");
+  add_list("--types", flags->types,
+           "Types of columns: a=int64,b=hex. string, bool, int64, hex, double, bytes, uuid, "
+           "timestamp, json; default: those of the store, else string");
+  import->add_option("--value", flags->value_column,
+                     "The column that is the value; default: a JSON object of all others");
+  import->add_flag("--one-transaction", flags->one_transaction,
+                   "All items or none, and all of them at once");
+  import->add_option("--batch", flags->batch, "Most items in one transaction")
+      ->check(CLI::Range(1, 65'536))
+      ->capture_default_str();
+  import
+      ->add_option("--existing", flags->existing,
+                   "What happens to items that are there: replace, keep or fail")
+      ->check(CLI::IsMember({"replace", "keep", "fail"}))
+      ->capture_default_str();
+  import->add_flag("--skip-malformed", flags->skip_malformed,
+                   "Name malformed lines and leave them out; default: nothing is imported then");
+  import->callback([&session, flags] {
+    session.action = [&session, flags] { return RunImport(session, *flags);
+};
+}  // namespace sop::cli
+);
+}
+
+}  // namespace sop::cli

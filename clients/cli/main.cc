@@ -1,0 +1,86 @@
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <string>
+
+#include "clients/cli/commands.h"
+#include "clients/cli/session/failure.h"
+#include "clients/cli/session/session.h"
+
+namespace sop::cli {
+namespace {
+
+constexpr char kDescription[] =
+    "sop: the command-line client of SOP Server.\n"
+    "It talks to a running server (sopd) and prints data to stdout, messages to stderr.\n\n"
+    "First steps:\n"
+    "  sop ping                                   is the server there?\n"
+    "  sop store create accounts                  make a store\n"
+    "  sop put accounts alice '{\"balance\":100}'   write an item\n"
+    "  sop get accounts alice                     read it\n"
+    "  sop import words /usr/share/dict/words     a whole file\n"
+    "  sop scan words --prefix trans              a range\n"
+    "  sop tx 'change accounts alice balance -10' 'check accounts alice balance >= 0'";
+
+constexpr char kFooter[] =
+    "\nThe flags above may stand behind any command. `sop COMMAND --help` explains a command.\n"
+    "Exit code: 0 done, 1 refused (the reason is printed), 2 wrong usage.";
+
+void AddSharedFlags(CLI::App& program, Session& session) {
+  SharedFlags& flags = session.flags;
+  program.add_option("--address", flags.address, "HOST:PORT of the server")
+      ->envname("SOP_ADDRESS")
+      ->capture_default_str();
+  program.add_option("--database", flags.database, "Name of the database")
+      ->envname("SOP_DATABASE")
+      ->capture_default_str();
+  program.add_option("--timeout", flags.timeout_seconds, "Seconds that one call may take")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  program.add_flag_callback(
+      "--json", [&session] { session.terminal.set_form(OutputForm::kJson); },
+      "Print data as JSON, one document per line");
+  program.add_flag_callback(
+      "--yes", [&session] { session.terminal.AssumeYes(); },
+      "Do not ask before something is deleted");
+}
+
+int Run(int argc, char** argv) {
+  // A closed pipe is noticed where it is written to.
+  std::signal(SIGPIPE, SIG_IGN);
+  Session session;
+  CLI::App program(kDescription, "sop");
+  program.footer(kFooter);
+  program.set_version_flag("--version", "sop " SOP_VERSION);
+  program.require_subcommand(1);
+  program.fallthrough();
+  AddSharedFlags(program, session);
+  AddPingCommands(program, session);
+  AddDatabaseCommands(program, session);
+  AddStoreCommands(program, session);
+  AddItemCommands(program, session);
+  AddScanCommands(program, session);
+  AddImportCommand(program, session);
+  AddTransactionCommand(program, session);
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return program.exit(error) == 0 ? kExitDone : kExitUsage;
+  }
+  absl::Status status = session.action();
+  if (absl::Status flushed = session.terminal.Flush(); status.ok()) {
+    status = flushed;
+  }
+  if (status.ok()) {
+    return kExitDone;
+  }
+  if (!session.has_reported()) {
+    session.Report(status);
+  }
+  return DescribeFailure(status).exit_code;
+}
+
+}  // namespace
+}  // namespace sop::cli
+
+int main(int argc, char** argv) { return sop::cli::Run(argc, argv); }

@@ -1,0 +1,39 @@
+#include "clients/cli/session/connection.h"
+
+#include <utility>
+
+#include "core/base/clock.h"
+#include "core/base/random.h"
+
+namespace sop::cli {
+
+namespace {
+
+// Above the server's own limit, so that its typed errors are what users see.
+constexpr int kMaxMessageSizeBytes = 16 << 20;
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxMessageSizeBytes);
+  arguments.SetMaxSendMessageSize(kMaxMessageSizeBytes);
+  // A proxy for web pages is not in the way to a database.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+}  // namespace
+
+Connection::Connection(Options options) : Connection(options, MakeChannel(options.address)) {}
+
+Connection::Connection(Options options, const std::shared_ptr<grpc::Channel>& channel)
+    : options_(std::move(options)),
+      admin_(v1::AdminService::NewStub(channel)),
+      btree_(v1::BtreeService::NewStub(channel)),
+      databases_(v1::DatabaseService::NewStub(channel)),
+      transactions_(v1::TransactionService::NewStub(channel)) {}
+
+std::string Connection::MakeRequestId() {
+  return base::MakeUuid7(base::SystemClock(), base::SystemRandom()).Bytes();
+}
+
+}  // namespace sop::cli

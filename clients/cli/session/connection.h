@@ -1,0 +1,66 @@
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "clients/cli/session/failure.h"
+#include "sop/v1/admin.grpc.pb.h"
+#include "sop/v1/btree.grpc.pb.h"
+#include "sop/v1/database.grpc.pb.h"
+#include "sop/v1/transaction.grpc.pb.h"
+
+namespace sop::cli {
+
+// The server, called one call at a time. Failures carry the server's reason and metadata.
+// Thread-compatible.
+class Connection {
+ public:
+  struct Options {
+    // HOST:PORT.
+    std::string address;
+    // Of one call; streams have no limit.
+    absl::Duration timeout = absl::Seconds(60);
+  };
+
+  explicit Connection(Options options);
+
+  // Calls `method` of `stub`: Call(connection.btree(), &v1::BtreeService::Stub::Get, request).
+  template <typename Stub, typename Request, typename Response>
+  absl::StatusOr<Response> Call(Stub& stub,
+                                grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                             Response*),
+                                const Request& request) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + options_.timeout));
+    Response response;
+    if (absl::Status status = StatusFromGrpc((stub.*method)(&context, request, &response));
+        !status.ok()) {
+      return status;
+    }
+    return response;
+  }
+
+  v1::AdminService::Stub& admin() { return *admin_; }
+  v1::BtreeService::Stub& btree() { return *btree_; }
+  v1::DatabaseService::Stub& databases() { return *databases_; }
+  v1::TransactionService::Stub& transactions() { return *transactions_; }
+  const std::string& address() const { return options_.address; }
+
+  // 16 bytes for `request_id`: what carries it may be sent again.
+  static std::string MakeRequestId();
+
+ private:
+  const Options options_;
+  const std::unique_ptr<v1::AdminService::Stub> admin_;
+  const std::unique_ptr<v1::BtreeService::Stub> btree_;
+  const std::unique_ptr<v1::DatabaseService::Stub> databases_;
+  const std::unique_ptr<v1::TransactionService::Stub> transactions_;
+
+  Connection(Options options, const std::shared_ptr<grpc::Channel>& channel);
+};
+
+}  // namespace sop::cli

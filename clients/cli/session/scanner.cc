@@ -1,0 +1,97 @@
+#include "clients/cli/session/scanner.h"
+
+#include <utility>
+
+#include "clients/cli/session/messages.h"
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+#include "core/btree/packed_page.h"
+
+namespace sop::cli {
+
+namespace {
+
+absl::StatusOr<btree::Key> DecodeKey(const StoreKeys& keys, const btree::PackedItem& packed) {
+  if (!keys.schema) {
+    return Error(Reason::kDamaged, "a key without a schema");
+  }
+  std::string key(packed.key_prefix);
+  key.append(packed.key);
+  return keys.schema->Decode(key, packed.ride_on);
+}
+
+absl::StatusOr<ScannedItem> Unpack(Session& session, const v1::ScanRequest& request,
+                                   const btree::PackedItem& packed, StoreKeys* keys) {
+  ScannedItem item;
+  absl::StatusOr<btree::Key> key = DecodeKey(*keys, packed);
+  if (!key.ok()) {
+    // The schema has learned something since it was asked for.
+    SOP_ASSIGN_OR_RETURN(*keys, session.GetKeys(request.store(), request.transaction_id()));
+    key = DecodeKey(*keys, packed);
+  }
+  SOP_RETURN_IF_ERROR(key.status());
+  item.key = *std::move(key);
+  item.value = {std::string(packed.value), packed.format};
+  item.value_left_out = (packed.flags & btree::PackedItemFlags::kValueLeftOut) != 0;
+  item.version = packed.version;
+  item.item_id = packed.item_id;
+  return item;
+}
+
+absl::Status TakePage(Session& session, const v1::ScanRequest& request, const std::string& bytes,
+                      StoreKeys* keys, const std::function<absl::Status(ScannedItem)>& take) {
+  SOP_ASSIGN_OR_RETURN(const btree::PackedPage page, btree::PackedPage::Parse(bytes));
+  for (size_t i = 0; i < page.count(); ++i) {
+    SOP_ASSIGN_OR_RETURN(ScannedItem item, Unpack(session, request, page.item(i), keys));
+    SOP_RETURN_IF_ERROR(take(std::move(item)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ScanStore(Session& session, const v1::ScanRequest& request, StoreKeys keys,
+                       const std::function<absl::Status(ScannedItem)>& take) {
+  grpc::ClientContext context;
+  const auto reader = session.connection().btree().Scan(&context, request);
+  v1::ScanResponse response;
+  bool complete = false;
+  while (reader->Read(&response)) {
+    complete = complete || response.end();
+    if (response.page().empty()) {
+      continue;
+    }
+    if (absl::Status taken = TakePage(session, request, response.page(), &keys, take);
+        !taken.ok()) {
+      context.TryCancel();
+      reader->Finish();
+      return taken;
+    }
+  }
+  SOP_RETURN_IF_ERROR(StatusFromGrpc(reader->Finish()));
+  if (!complete) {
+    return Error(Reason::kInternal, "the scan ended without its last page");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StoredValue> ReadLeftOutValue(Session& session, const v1::ScanRequest& request,
+                                             const ScannedItem& item) {
+  v1::SeekRequest seek;
+  seek.set_database(request.database());
+  seek.set_store(request.store());
+  seek.set_transaction_id(request.transaction_id());
+  KeyToProto(item.key, seek.mutable_key());
+  if (!item.item_id.IsZero()) {
+    seek.set_item_id(item.item_id.Bytes());
+  }
+  SOP_ASSIGN_OR_RETURN(
+      const v1::SeekResponse response,
+      session.connection().Call(session.connection().btree(), &v1::BtreeService::Stub::Seek, seek));
+  if (!response.exact()) {
+    return Error(Reason::kKeyNotFound, "an item was removed while it was being read");
+  }
+  return ValueFromProto(response.item().value());
+}
+
+}  // namespace sop::cli

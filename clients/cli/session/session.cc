@@ -1,0 +1,44 @@
+#include "clients/cli/session/session.h"
+
+#include "clients/cli/session/messages.h"
+#include "core/base/status_macros.h"
+
+namespace sop::cli {
+
+Connection& Session::connection() {
+  if (connection_ == nullptr) {
+    connection_ = std::make_unique<Connection>(Connection::Options{
+        .address = flags.address, .timeout = absl::Seconds(flags.timeout_seconds)});
+  }
+  return *connection_;
+}
+
+void Session::Report(const absl::Status& failure) {
+  reported_ = true;
+  const Failure described = DescribeFailure(failure);
+  if (terminal.json()) {
+    terminal.Note(JsonText(Json::object({{"error", FailureJson(described)}})));
+  } else {
+    terminal.Note("sop: " + FailureText(described));
+  }
+}
+
+absl::StatusOr<v1::Store> Session::GetStore(const std::string& store,
+                                            const std::string& transaction_id) {
+  v1::GetStoreRequest request;
+  request.set_database(flags.database);
+  request.set_store(store);
+  request.set_transaction_id(transaction_id);
+  SOP_ASSIGN_OR_RETURN(
+      v1::GetStoreResponse response,
+      connection().Call(connection().databases(), &v1::DatabaseService::Stub::GetStore, request));
+  return std::move(*response.mutable_store());
+}
+
+absl::StatusOr<StoreKeys> Session::GetKeys(const std::string& store,
+                                           const std::string& transaction_id) {
+  SOP_ASSIGN_OR_RETURN(const v1::Store description, GetStore(store, transaction_id));
+  return KeysOf(description);
+}
+
+}  // namespace sop::cli
