@@ -1,1 +1,274 @@
 #include "core/catalog/ordered_store.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "core/btree/node/apply.h"
+#include "core/catalog/database_fixture_test.h"
+#include "storage/memory/memory_storage.h"
+
+namespace sop::catalog {
+namespace {
+
+using Fields = std::vector<btree::NamedScalar>;
+
+class OrderedStoreTest : public testing::Test {
+ protected:
+  OrderedStoreTest() : OrderedStoreTest(txn::Limits{}) {}
+  explicit OrderedStoreTest(const txn::Limits& limits)
+      : database_(
+            memory::MemoryStorage::Create(btree::Apply, base::SystemClock(), base::SystemRandom()),
+            limits) {
+    stores_ = database_.Begin();
+  }
+
+  OrderedStore& Create(std::string_view name, const GivenOptions& options = {}) {
+    return store_.emplace(**stores_->Create(name, {.options = options}));
+  }
+  // Commits, and opens the store in a further transaction, in the place of what Create returned.
+  void Commit(std::string_view name) {
+    const absl::Status status = database_.Commit(std::move(stores_));
+    EXPECT_TRUE(status.ok()) << status;
+    stores_ = database_.Begin();
+    store_.emplace(**stores_->Open(name));
+  }
+
+  static WriteItem Write(const btree::Key& key, std::string_view value = "v") {
+    return {.key = key, .value = value};
+  }
+  static std::string Add(OrderedStore& store, const std::vector<WriteItem>& items,
+                         Require require = Require::kNothing) {
+    return Letters(store.Add(items, require));
+  }
+  static Sequence VersionOf(OrderedStore& store, const btree::Key& key) {
+    Sequence version;
+    const auto sink = [&version](const btree::PackedItem& item) {
+      version = Sequence{item.version};
+      return true;
+    };
+    EXPECT_TRUE(store.Get({&key, 1}, ItemContent::kItems, sink).ok());
+    return version;
+  }
+
+  TestDatabase database_;
+  std::unique_ptr<StoreSet> stores_;
+  std::optional<OrderedStore> store_;
+};
+
+TEST_F(OrderedStoreTest, RequestThatFailsAsAWholeChangesNothing) {
+  OrderedStore& store = Create("words");
+  ASSERT_EQ(Add(store, {Write(int64_t{1}), Write(int64_t{2})}), "AA");
+  EXPECT_EQ(Add(store, {Write(int64_t{3}), Write(int64_t{2})}, Require::kAll), "KEY_EXISTS");
+  EXPECT_EQ(Add(store, {Write(int64_t{3}), Write(int64_t{3})}, Require::kAll), "KEY_EXISTS");
+  EXPECT_EQ(Add(store, {Write(int64_t{3}), Write(std::string("3"))}), "KEY_TYPE_DIFFERS");
+  const WriteItem removals[] = {{.key = int64_t{1}}, {.key = int64_t{9}}};
+  EXPECT_EQ(Letters(store.Remove(removals, Require::kAll)), "KEY_NOT_FOUND");
+  const WriteItem twice[] = {{.key = int64_t{1}}, {.key = int64_t{1}}};
+  EXPECT_EQ(Letters(store.Remove(twice, Require::kAll)), "KEY_NOT_FOUND");
+  EXPECT_EQ(Listing(store), "1=v 2=v");
+  EXPECT_EQ(Letters(store.Remove(twice, Require::kNothing)), "-N");
+  EXPECT_EQ(Listing(store), "2=v");
+}
+
+TEST_F(OrderedStoreTest, FailureNamesStoreAndKey) {
+  OrderedStore& store = Create("words");
+  ASSERT_EQ(Add(store, {Write(int64_t{1})}), "A");
+  const WriteItem item = Write(int64_t{1});
+  const ErrorDetails expected = {{"store", "words"}, {"key", "1"}};
+  EXPECT_EQ(DetailsOf(store.Add({&item, 1}, Require::kAll).status()), expected);
+}
+
+TEST_F(OrderedStoreTest, ExpectedVersionMustStillHold) {
+  OrderedStore& store = Create("words");
+  ASSERT_EQ(Add(store, {Write(int64_t{1})}), "A");
+  EXPECT_EQ(VersionOf(store, int64_t{1}), Sequence{0});
+  Commit("words");
+  const Sequence version = VersionOf(store, int64_t{1});
+  EXPECT_GT(version, Sequence{0});
+  WriteItem item = Write(int64_t{1}, "w");
+  item.expected_version = Sequence{version.value + 1};
+  EXPECT_EQ(Letters(store.Update({&item, 1}, Require::kNothing)), "PRECONDITION_NOT_MET");
+  item.expected_version = version;
+  EXPECT_EQ(Letters(store.Update({&item, 1}, Require::kNothing)), "U");
+  EXPECT_EQ(Letters(store.Upsert({&item, 1})), "PRECONDITION_NOT_MET");
+  item.expected_version = Sequence{0};
+  EXPECT_EQ(Letters(store.Upsert({&item, 1})), "R");
+  EXPECT_EQ(Letters(store.Add({&item, 1}, Require::kNothing)), "INVALID_ARGUMENT");
+  item.key = int64_t{2};
+  EXPECT_EQ(Letters(store.Upsert({&item, 1})), "PRECONDITION_NOT_MET");
+  Commit("words");
+  EXPECT_GT(VersionOf(store, int64_t{1}), version);
+}
+
+TEST_F(OrderedStoreTest, RidingFieldsAreReplacedOnlyWhenGiven) {
+  OrderedStore& store = Create("people", {.index = {{{"id"}}}});
+  const auto person = [](Fields fields) { return btree::Key(btree::Record{std::move(fields)}); };
+  const btree::Key anna = person({{"id", int64_t{1}}, {"name", "anna"}, {"age", int64_t{5}}});
+  const btree::Key only_id = person({{"id", int64_t{1}}});
+  ASSERT_EQ(Add(store, {Write(anna, "one")}), "A");
+  Commit("people");
+  EXPECT_EQ(Listing(store), "{age: 5, id: 1, name: anna}=one");
+  const WriteItem value_only = Write(only_id, "two");
+  EXPECT_EQ(Letters(store.Update({&value_only, 1}, Require::kAll)), "U");
+  EXPECT_EQ(Listing(store), "{age: 5, id: 1, name: anna}=two");
+  const WriteItem patch{.key = person({{"id", int64_t{1}}, {"age", int64_t{6}}})};
+  EXPECT_EQ(Letters(store.UpdateKey({&patch, 1}, Require::kAll)), "U");
+  EXPECT_EQ(Listing(store), "{age: 6, id: 1, name: anna}=two");
+  const WriteItem whole = Write(person({{"id", int64_t{1}}, {"name", "berta"}}), "three");
+  EXPECT_EQ(Letters(store.Upsert({&whole, 1})), "R");
+  EXPECT_EQ(Listing(store), "{id: 1, name: berta}=three");
+  const WriteItem with_value = Write(only_id);
+  EXPECT_EQ(Letters(store.UpdateKey({&with_value, 1}, Require::kAll)), "INVALID_ARGUMENT");
+  const WriteItem unknown{.key = person({{"id", int64_t{1}}, {"height", int64_t{6}}})};
+  EXPECT_EQ(Letters(store.UpdateKey({&unknown, 1}, Require::kAll)), "FIELD_UNKNOWN");
+  Commit("people");
+  EXPECT_EQ(Listing(store), "{id: 1, name: berta}=three");
+}
+
+TEST_F(OrderedStoreTest, NothingRidesOnScalarKeys) {
+  OrderedStore& store = Create("words");
+  ASSERT_EQ(Add(store, {Write(int64_t{1})}), "A");
+  const WriteItem item{.key = int64_t{1}};
+  EXPECT_EQ(Letters(store.UpdateKey({&item, 1}, Require::kNothing)), "INVALID_KEY");
+}
+
+TEST_F(OrderedStoreTest, ValuesAreLimited) {
+  OrderedStore& store = Create("words");
+  const std::string whole(64 * 1024, 'x');
+  const std::string long_one(64 * 1024 + 1, 'x');
+  const std::string too_long(64 * 1024 * 1024 + 1, 'x');
+  EXPECT_EQ(Add(store, {Write(int64_t{1}, long_one)}), "UNIMPLEMENTED");
+  EXPECT_EQ(Add(store, {Write(int64_t{1}, too_long)}), "INVALID_VALUE");
+  EXPECT_EQ(Add(store, {Write(int64_t{1}, whole)}), "A");
+  WriteItem text = Write(int64_t{2}, "\xff");
+  text.format = btree::ValueFormat::kText;
+  EXPECT_EQ(Add(store, {text}), "INVALID_VALUE");
+  Commit("words");
+  EXPECT_EQ(ValueOf(store, int64_t{1}), whole);
+}
+
+TEST_F(OrderedStoreTest, BigValuesStayOutOfKeyOnlyReads) {
+  OrderedStore& store = Create("words", {.value_placement = ValuePlacement::kBig});
+  ASSERT_EQ(Add(store, {Write(int64_t{1}, "value")}), "A");
+  Commit("words");
+  EXPECT_EQ(Listing(store, {.content = ItemContent::kKeys}), "1");
+  EXPECT_EQ(Listing(store), "1=value");
+  const WriteItem other{.key = int64_t{1}, .value = "other"};
+  EXPECT_EQ(Letters(store.Remove({&other, 1}, Require::kNothing)), "N");
+  const WriteItem same{.key = int64_t{1}, .value = "value"};
+  EXPECT_EQ(Letters(store.Remove({&same, 1}, Require::kNothing)), "-");
+}
+
+TEST_F(OrderedStoreTest, DuplicatesKeepTheOrderOfTheirAddition) {
+  OrderedStore& store = Create("words", {.uniqueness = Uniqueness::kDuplicates});
+  ASSERT_EQ(Add(store, {Write(int64_t{1}, "a"), Write(int64_t{1}, "b")}), "AA");
+  ASSERT_EQ(Add(store, {Write(int64_t{1}, "c")}), "A");
+  EXPECT_EQ(Listing(store), "1=a 1=b 1=c");
+  const WriteItem more = Write(int64_t{1}, "d");
+  EXPECT_EQ(Letters(store.AddIfNotExists({&more, 1}, Require::kNothing)), "L");
+  WriteItem update = Write(int64_t{1}, "B");
+  SeekRequest second{.target = SeekTarget::kFirst, .neighbours = Neighbours::kKeys};
+  update.item_id = store.Seek(second)->next->item_id;
+  EXPECT_EQ(Letters(store.Update({&update, 1}, Require::kNothing)), "U");
+  EXPECT_EQ(Listing(store), "1=a 1=B 1=c");
+  EXPECT_EQ(Letters(store.Add({&update, 1}, Require::kNothing)), "INVALID_ARGUMENT");
+  const WriteItem by_value{.key = int64_t{1}, .value = "c"};
+  const WriteItem by_key{.key = int64_t{1}};
+  EXPECT_EQ(Letters(store.Remove({&by_value, 1}, Require::kNothing)), "-");
+  EXPECT_EQ(Letters(store.Remove({&by_key, 1}, Require::kNothing)), "-");
+  EXPECT_EQ(Listing(store), "1=B");
+}
+
+TEST_F(OrderedStoreTest, UntypedStoreIsEmptyForEveryWellFormedKey) {
+  ASSERT_TRUE(database_.Create("words").ok());
+  stores_ = database_.Begin();
+  OrderedStore store(**stores_->Open("words"));
+  EXPECT_EQ(store.schema(), nullptr);
+  EXPECT_EQ(ValueOf(store, int64_t{1}), "-");
+  EXPECT_EQ(ValueOf(store, std::string("a")), "-");
+  EXPECT_EQ(ValueOf(store, std::string("\xff")), "INVALID_KEY");
+  EXPECT_EQ(Listing(store), "");
+  EXPECT_EQ(*store.Count({}), 0u);
+  EXPECT_FALSE(store.Seek({.target = SeekTarget::kFirst})->item.has_value());
+  EXPECT_FALSE(store.Seek({.key = int64_t{1}})->item.has_value());
+  const WriteItem item{.key = int64_t{1}};
+  EXPECT_EQ(Letters(store.Remove({&item, 1}, Require::kNothing)), "N");
+  EXPECT_EQ(Letters(store.Update({&item, 1}, Require::kAll)), "KEY_NOT_FOUND");
+  EXPECT_TRUE(stores_->transaction().IsEmpty());
+}
+
+TEST_F(OrderedStoreTest, TokensGoWithTheReadingThatMadeThem) {
+  OrderedStore& store = Create("words");
+  ASSERT_EQ(Add(store, {Write(int64_t{1}), Write(int64_t{2}), Write(int64_t{3})}), "AAA");
+  const auto take = [](const btree::PackedItem&) { return true; };
+  const auto page = store.ReadPage({}, {.max_items = 1}, take);
+  ASSERT_TRUE(page.ok());
+  EXPECT_FALSE(page->end);
+  ScanRequest next{.start = PageToken{page->next_page_token}};
+  EXPECT_EQ(Listing(store, next), "2=v 3=v");
+  next.direction = ScanDirection::kBackward;
+  EXPECT_EQ(Listing(store, next), "INVALID_ARGUMENT");
+  next.direction = ScanDirection::kForward;
+  next.range.end = store.schema()->Encode(int64_t{3})->key;
+  EXPECT_EQ(Listing(store, next), "INVALID_ARGUMENT");
+  for (size_t i = 0; i < page->next_page_token.size(); ++i) {
+    std::string damaged = page->next_page_token;
+    damaged[i] = static_cast<char>(damaged[i] ^ 1);
+    EXPECT_EQ(Listing(store, {.start = PageToken{damaged}}), "INVALID_ARGUMENT") << i;
+    EXPECT_EQ(Listing(store, {.start = PageToken{damaged.substr(0, i)}}), "INVALID_ARGUMENT") << i;
+  }
+}
+
+TEST_F(OrderedStoreTest, ScanFillsPackedPages) {
+  OrderedStore& store = Create("words");
+  std::vector<WriteItem> items;
+  for (int64_t i = 0; i < 100; ++i) items.push_back(Write(i, "value"));
+  Add(store, items);
+  const auto scan = store.Scan({.direction = ScanDirection::kBackward});
+  ASSERT_TRUE(scan.ok());
+  int64_t expected = 99;
+  for (bool end = false; !end;) {
+    btree::PackedPageBuilder builder(btree::PageColumns::kAll, {.max_size_bytes = 500});
+    const auto page =
+        (*scan)->Fill({}, [&builder](const btree::PackedItem& i) { return builder.Append(i); });
+    ASSERT_TRUE(page.ok());
+    end = page->end;
+    const std::string bytes = builder.Finish();
+    const auto parsed = btree::PackedPage::Parse(bytes);
+    ASSERT_EQ(parsed->count(), page->items);
+    for (size_t i = 0; i < parsed->count(); ++i) {
+      EXPECT_EQ(parsed->item(i).key, store.schema()->Encode(expected--)->key);
+    }
+  }
+  EXPECT_EQ(expected, -1);
+}
+
+TEST_F(OrderedStoreTest, SeekRefusesWhatItsTargetHasNoUseFor) {
+  OrderedStore& store = Create("words");
+  ASSERT_EQ(Add(store, {Write(int64_t{1})}), "A");
+  EXPECT_EQ(ReasonOf(store.Seek({.target = SeekTarget::kAfter}).status()),
+            Reason::kInvalidArgument);
+  EXPECT_EQ(ReasonOf(store.Seek({.target = SeekTarget::kLast, .key = int64_t{1}}).status()),
+            Reason::kInvalidArgument);
+  EXPECT_EQ(ReasonOf(store.Seek({.key = int64_t{1}, .item_id = Uuid{1, 1}}).status()),
+            Reason::kInvalidArgument);
+}
+
+class SmallLimitsTest : public OrderedStoreTest {
+ protected:
+  SmallLimitsTest() : OrderedStoreTest(txn::Limits{.transaction_writes = 3}) {}
+};
+
+TEST_F(SmallLimitsTest, RequestAboveALimitChangesNothing) {
+  OrderedStore& store = Create("words");
+  ASSERT_EQ(Add(store, {Write(int64_t{1}), Write(int64_t{2})}), "AA");
+  EXPECT_EQ(Add(store, {Write(int64_t{3}), Write(int64_t{4})}), "LIMIT_EXCEEDED");
+  EXPECT_EQ(Listing(store), "1=v 2=v");
+  EXPECT_EQ(Add(store, {Write(int64_t{3})}), "A");
+}
+
+}  // namespace
+}  // namespace sop::catalog
