@@ -3,7 +3,9 @@
 #include <compare>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace sop {
@@ -68,6 +70,8 @@ struct Uuid {
   std::string Bytes() const;
   // 8-4-4-4-12 lower-case hexadecimal digits.
   std::string ToString() const;
+  // The id that ToString writes so; nothing for any other text.
+  static std::optional<Uuid> Parse(std::string_view text);
 };
 
 // Identifies one transaction and is its commit token: a UUIDv7 whose random part starts with the

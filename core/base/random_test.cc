@@ -44,6 +44,20 @@ TEST(Uuid7Test, CarriesTimeVersionAndVariant) {
   }
 }
 
+TEST(UuidTest, ParseAcceptsExactlyWhatToStringWrites) {
+  SeededRandom random(9);
+  for (int i = 0; i < 100; ++i) {
+    const Uuid id{random.Next64(), random.Next64()};
+    EXPECT_EQ(Uuid::Parse(id.ToString()), id);
+  }
+  for (const char* text :
+       {"", "01890a5dac96774bbcceb302099a8057", "01890A5D-ac96-774b-bcce-b302099a8057",
+        "01890a5d-ac96-774b-bcce-b302099a805", "01890a5d-ac96-774b-bcce-b302099a805g",
+        "01890a5da-c96-774b-bcce-b302099a8057"}) {
+    EXPECT_FALSE(Uuid::Parse(text).has_value()) << text;
+  }
+}
+
 TEST(Uuid7Test, LaterMillisecondsSortLaterInEveryForm) {
   ManualClock clock;
   SeededRandom random(8);

@@ -1,5 +1,7 @@
 #include "server/convert/id.h"
 
+#include <optional>
+
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
@@ -25,6 +27,14 @@ absl::StatusOr<Uuid> UuidFromProto(std::string_view field, const std::string& by
     return Invalid(field, fmt::format("has {} bytes, must have {}", bytes.size(), kUuidBytes));
   }
   return btree::UuidFromBytes(bytes);
+}
+
+absl::StatusOr<Uuid> TokenToUuid(std::string_view field, const std::string& token) {
+  if (token.empty()) return Uuid{};
+  const std::optional<Uuid> id = Uuid::Parse(token);
+  if (id.has_value()) return *id;
+  return Invalid(field,
+                 fmt::format("\"{}\" is not a token of this server", base::Printable(token)));
 }
 
 absl::StatusOr<Uuid> RequestIdFromProto(const std::string& bytes) {

@@ -14,6 +14,10 @@ namespace sop::convert {
 // 16 bytes; none give the zero id. INVALID_ARGUMENT naming `field` otherwise.
 absl::StatusOr<Uuid> UuidFromProto(std::string_view field, const std::string& bytes);
 
+// A page token that is the text of an id, as Uuid::ToString writes it; none gives the zero id.
+// INVALID_ARGUMENT naming `field` otherwise.
+absl::StatusOr<Uuid> TokenToUuid(std::string_view field, const std::string& token);
+
 // As UuidFromProto, for a `request_id`: also INVALID_ARGUMENT if it is not a version 7 UUID.
 absl::StatusOr<Uuid> RequestIdFromProto(const std::string& bytes);
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "absl/status/status.h"
-#include "server/rpc/request_context.h"
+#include "server/rpc/operation/request_context.h"
 #include "sop/v1/options.pb.h"
 
 namespace sop::rpc {

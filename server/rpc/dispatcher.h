@@ -14,7 +14,7 @@
 #include "server/observe/metrics.h"
 #include "server/rpc/authorizer.h"
 #include "server/rpc/method_table.h"
-#include "server/rpc/request_context.h"
+#include "server/rpc/operation/request_context.h"
 
 namespace sop::rpc {
 

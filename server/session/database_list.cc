@@ -1,6 +1,6 @@
 #include "server/session/database_list.h"
 
-#include <charconv>
+#include <optional>
 #include <sstream>
 #include <utility>
 
@@ -20,21 +20,6 @@ absl::Status Damaged(int64_t line, std::string_view problem) {
   return Error(Reason::kDamaged, fmt::format("list of databases, line {}: {}", line, problem));
 }
 
-// 8-4-4-4-12 hexadecimal digits, or nothing.
-bool ParseUuid(std::string_view text, Uuid* uuid) {
-  if (text.empty()) return true;
-  std::string digits;
-  for (const char c : text) {
-    if (c != '-') digits += c;
-  }
-  if (digits.size() != 32 || text.size() != 36) return false;
-  const auto half = [&](size_t from, uint64_t* value) {
-    const char* end = digits.data() + from + 16;
-    return std::from_chars(digits.data() + from, end, *value, 16).ptr == end;
-  };
-  return half(0, &uuid->high) && half(16, &uuid->low) && uuid->ToString() == text;
-}
-
 absl::StatusOr<KnownDatabase> ParseEntry(const toml::node& node) {
   const int64_t line = node.source().begin.line;
   const toml::table* table = node.as_table();
@@ -44,9 +29,11 @@ absl::StatusOr<KnownDatabase> ParseEntry(const toml::node& node) {
   known.folder = (*table)["folder"].value_or(std::string());
   if (!btree::CheckName("database", known.name).ok()) return Damaged(line, "name is not allowed");
   if (!known.folder.starts_with('/')) return Damaged(line, "folder is not an absolute path");
-  if (!ParseUuid((*table)["uuid"].value_or(std::string("missing")), &known.uuid)) {
-    return Damaged(line, "uuid is malformed");
-  }
+  const auto uuid = (*table)["uuid"].value_or(std::string("missing"));
+  if (uuid.empty()) return known;
+  const std::optional<Uuid> parsed = Uuid::Parse(uuid);
+  if (!parsed.has_value()) return Damaged(line, "uuid is malformed");
+  known.uuid = *parsed;
   return known;
 }
 

@@ -1,4 +1,4 @@
-#include "server/rpc/request_context.h"
+#include "server/rpc/operation/request_context.h"
 
 #include "core/base/error.h"
 

@@ -1,0 +1,65 @@
+#pragma once
+
+#include "server/rpc/operation_runner.h"
+#include "sop/v1/btree.grpc.pb.h"
+
+namespace sop::rpc {
+
+// Ordered stores: every call is an operation for the runner, but Scan. Thread-safe.
+class BtreeService : public v1::BtreeService::CallbackService {
+ public:
+  // All must outlive this.
+  explicit BtreeService(const OperationRunner::Parts& parts) : parts_(parts), runner_(parts) {}
+
+  grpc::ServerUnaryReactor* CreateBtree(grpc::CallbackServerContext* context,
+                                        const v1::CreateBtreeRequest* request,
+                                        v1::CreateBtreeResponse* response) override;
+  grpc::ServerUnaryReactor* OpenBtree(grpc::CallbackServerContext* context,
+                                      const v1::OpenBtreeRequest* request,
+                                      v1::OpenBtreeResponse* response) override;
+  grpc::ServerUnaryReactor* Add(grpc::CallbackServerContext* context, const v1::AddRequest* request,
+                                v1::AddResponse* response) override;
+  grpc::ServerUnaryReactor* AddIfNotExists(grpc::CallbackServerContext* context,
+                                           const v1::AddIfNotExistsRequest* request,
+                                           v1::AddIfNotExistsResponse* response) override;
+  grpc::ServerUnaryReactor* Update(grpc::CallbackServerContext* context,
+                                   const v1::UpdateRequest* request,
+                                   v1::UpdateResponse* response) override;
+  grpc::ServerUnaryReactor* Upsert(grpc::CallbackServerContext* context,
+                                   const v1::UpsertRequest* request,
+                                   v1::UpsertResponse* response) override;
+  grpc::ServerUnaryReactor* UpdateKey(grpc::CallbackServerContext* context,
+                                      const v1::UpdateKeyRequest* request,
+                                      v1::UpdateKeyResponse* response) override;
+  grpc::ServerUnaryReactor* Remove(grpc::CallbackServerContext* context,
+                                   const v1::RemoveRequest* request,
+                                   v1::RemoveResponse* response) override;
+  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context, const v1::GetRequest* request,
+                                v1::GetResponse* response) override;
+  grpc::ServerUnaryReactor* Seek(grpc::CallbackServerContext* context,
+                                 const v1::SeekRequest* request,
+                                 v1::SeekResponse* response) override;
+  grpc::ServerUnaryReactor* ReadPage(grpc::CallbackServerContext* context,
+                                     const v1::ReadPageRequest* request,
+                                     v1::ReadPageResponse* response) override;
+  grpc::ServerUnaryReactor* Count(grpc::CallbackServerContext* context,
+                                  const v1::CountRequest* request,
+                                  v1::CountResponse* response) override;
+  grpc::ServerWriteReactor<v1::ScanResponse>* Scan(grpc::CallbackServerContext* context,
+                                                   const v1::ScanRequest* request) override;
+
+ private:
+  template <typename Request, typename Response>
+  grpc::ServerUnaryReactor* Operate(grpc::CallbackServerContext* context, const Request* request,
+                                    Response* response) {
+    return parts_.dispatcher.Unary(context, request, response,
+                                   [this](UnaryCall& call, const Request& asked, Response& answer) {
+                                     runner_.Start(call, asked, answer);
+                                   });
+  }
+
+  const OperationRunner::Parts parts_;
+  OperationRunner runner_;
+};
+
+}  // namespace sop::rpc

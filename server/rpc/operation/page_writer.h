@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/btree/key_schema.h"
+#include "core/btree/packed_page.h"
+#include "core/catalog/ordered_store.h"
+#include "google/protobuf/repeated_ptr_field.h"
+#include "sop/v1/types.pb.h"
+
+namespace sop::rpc {
+
+// INVALID_ARGUMENT for a content that does not exist.
+absl::StatusOr<catalog::ItemContent> ContentFromProto(v1::ItemContent content);
+absl::StatusOr<catalog::ScanDirection> DirectionFromProto(v1::Direction direction);
+
+// Decodes one item; `content` says what is set beside id and version.
+absl::Status ItemToProto(const btree::KeySchema& schema, catalog::ItemContent content,
+                         const btree::PackedItem& item, v1::Item* out);
+
+// Where the items of a read go, within a budget of bytes: into messages or into a packed page.
+// Confined to its owner.
+class PageWriter {
+ public:
+  enum class Form { kItems, kPacked };
+
+  // `store` and `items` must outlive this; `items` is not touched in the packed form.
+  PageWriter(const catalog::OrderedStore& store, catalog::ItemContent content, Form form,
+             int64_t budget_bytes, google::protobuf::RepeatedPtrField<v1::Item>* items);
+
+  // An ItemSink: refuses what does not fit, and everything after a failure.
+  bool Append(const btree::PackedItem& item);
+  // DAMAGED if an item could not be decoded.
+  const absl::Status& status() const { return status_; }
+  // Bytes of what was appended, roughly.
+  int64_t size_bytes() const;
+  // The packed page; empty in the other form.
+  std::string FinishPacked();
+
+ private:
+  bool AppendMessage(const btree::PackedItem& item);
+
+  const btree::KeySchema* const schema_;
+  const catalog::ItemContent content_;
+  const int64_t budget_bytes_;
+  google::protobuf::RepeatedPtrField<v1::Item>* const items_;
+  std::optional<btree::PackedPageBuilder> packed_;
+  int64_t used_bytes_ = 0;
+  absl::Status status_;
+};
+
+}  // namespace sop::rpc

@@ -1,0 +1,84 @@
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+#include "core/catalog/ordered_store.h"
+#include "fmt/format.h"
+#include "server/convert/store.h"
+#include "server/rpc/operation/operations.h"
+
+namespace sop::rpc {
+namespace {
+
+constexpr uint32_t kDefaultListPageSize = 100;
+
+// Entry and exact count. A store of another kind has no count of items.
+absl::Status Describe(catalog::OpenStore& store, v1::Store* out) {
+  convert::StoreToProto(store.entry(), out);
+  if (store.kind() != catalog::StoreKind::kBtree) return absl::OkStatus();
+  catalog::OrderedStore items(store);
+  SOP_ASSIGN_OR_RETURN(const uint64_t count, items.Count(btree::KeyRange()));
+  out->set_item_count(count);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<uint32_t> CheckedSize(std::string_view field, uint32_t given, uint32_t fallback,
+                                     uint32_t most) {
+  if (given <= most) return given == 0 ? fallback : given;
+  return Error(Reason::kInvalidArgument, fmt::format("{} is {}, limit {}", field, given, most),
+               {{"field", std::string(field)}, {"limit", fmt::format("{}", most)}});
+}
+
+absl::Status Run(OperationScope& scope, const v1::CreateBtreeRequest& request,
+                 v1::CreateBtreeResponse* response) {
+  catalog::StoreDefinition definition;
+  SOP_ASSIGN_OR_RETURN(definition.options, convert::OptionsFromProto(request.options()));
+  SOP_ASSIGN_OR_RETURN(catalog::OpenStore * store,
+                       scope.stores.Create(request.store(), definition));
+  response->set_created(store->created());
+  convert::StoreToProto(store->entry(), response->mutable_store());
+  return absl::OkStatus();
+}
+
+absl::Status Run(OperationScope& scope, const v1::OpenBtreeRequest& request,
+                 v1::OpenBtreeResponse* response) {
+  SOP_ASSIGN_OR_RETURN(catalog::OpenStore * store,
+                       scope.stores.Open(request.store(), catalog::StoreKind::kBtree));
+  convert::StoreToProto(store->entry(), response->mutable_store());
+  return absl::OkStatus();
+}
+
+absl::Status Run(OperationScope& scope, const v1::ListStoresRequest& request,
+                 v1::ListStoresResponse* response) {
+  SOP_ASSIGN_OR_RETURN(
+      const uint32_t page_size,
+      CheckedSize("page_size", request.page_size(), kDefaultListPageSize, kMaxListPageSize));
+  SOP_ASSIGN_OR_RETURN(const auto entries, scope.stores.List(request.page_token(), page_size));
+  for (const auto& entry : entries) {
+    SOP_RETURN_IF_ERROR(scope.context.CheckWanted());
+    convert::StoreToProto(*entry, response->add_stores());
+  }
+  if (entries.size() == page_size) response->set_next_page_token(entries.back()->name);
+  return absl::OkStatus();
+}
+
+absl::Status Run(OperationScope& scope, const v1::GetStoreRequest& request,
+                 v1::GetStoreResponse* response) {
+  SOP_ASSIGN_OR_RETURN(catalog::OpenStore * store, scope.stores.Open(request.store()));
+  SOP_RETURN_IF_ERROR(Describe(*store, response->mutable_store()));
+  if (!request.with_size()) return absl::OkStatus();
+  SOP_ASSIGN_OR_RETURN(const uint64_t size, scope.database.engine->ApproximateSize(store->entry()));
+  response->mutable_store()->set_size_bytes(size);
+  return absl::OkStatus();
+}
+
+absl::Status Run(OperationScope& scope, const v1::RemoveStoreRequest& request,
+                 v1::RemoveStoreResponse*) {
+  return scope.stores.Remove(request.store());
+}
+
+}  // namespace sop::rpc

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "core/persistence/storage.h"
+#include "core/txn/transaction.h"
+#include "google/protobuf/duration.pb.h"
+#include "server/session/open_database.h"
+#include "sop/v1/types.pb.h"
+
+namespace sop::rpc {
+
+// INVALID_ARGUMENT for a mode, isolation or durability that does not exist.
+absl::StatusOr<txn::TransactionOptions> TransactionOptionsFromProto(v1::TransactionMode mode,
+                                                                    v1::Isolation isolation);
+absl::StatusOr<persistence::Durability> DurabilityFromProto(v1::Durability durability);
+
+// `given`, or `fallback` if it is zero. INVALID_ARGUMENT naming `field` outside 1 ms to 1 h.
+absl::StatusOr<absl::Duration> TimeLimitFromProto(std::string_view field,
+                                                  const google::protobuf::Duration& given,
+                                                  absl::Duration fallback);
+
+// UNAVAILABLE if the database has not reached the commit version `at_least`; INVALID_ARGUMENT if
+// that is none.
+absl::Status CheckReached(const session::OpenDatabase& database, const std::string& at_least);
+
+}  // namespace sop::rpc

@@ -1,0 +1,297 @@
+#include "server/session/database_registry.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "core/base/bytes.h"
+#include "core/base/checksum.h"
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+#include "core/btree/name.h"
+#include "fmt/format.h"
+#include "server/observe/log.h"
+
+namespace sop::session {
+namespace {
+
+constexpr char kDefault[] = "default";
+constexpr char kListFile[] = "databases.toml";
+constexpr char kLockFile[] = "LOCK";
+constexpr absl::Duration kSharingCheck = absl::Milliseconds(5);
+
+std::string_view Effective(std::string_view name) { return name.empty() ? kDefault : name; }
+
+absl::Status NotFound(std::string_view name) {
+  return Error(Reason::kDatabaseNotFound,
+               fmt::format("database {} does not exist", base::Printable(Effective(name))),
+               {{"database", base::Printable(Effective(name))}});
+}
+
+// The name of a database that was given none: stable, and different for equal last parts.
+std::string NameOfFolder(const std::string& folder) {
+  std::string last = std::filesystem::path(folder).filename().string();
+  constexpr size_t kMost = 100;
+  if (last.size() > kMost) last.resize(kMost);
+  return fmt::format("{}-{:08x}", last, base::Checksum32(folder));
+}
+
+absl::StatusOr<DatabaseList> ReadList(base::FileSystem& files, const std::string& path) {
+  if (!files.Exists(path)) return DatabaseList();
+  SOP_ASSIGN_OR_RETURN(const auto file, files.OpenForRead(path));
+  SOP_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
+  SOP_ASSIGN_OR_RETURN(const std::string bytes, file->ReadAt(0, size));
+  return ParseDatabaseList(bytes);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<DatabaseRegistry>> DatabaseRegistry::Open(Options options) {
+  base::FileSystem& files = *options.files;
+  SOP_RETURN_IF_ERROR(files.MakeFolders(options.home_folder));
+  std::error_code error;
+  const auto home = std::filesystem::canonical(options.home_folder, error);
+  if (error) {
+    return Error(Reason::kUnavailable,
+                 fmt::format("data directory {}: {}", base::Printable(options.home_folder),
+                             error.message()));
+  }
+  options.home_folder = home.string();
+  auto registry = std::unique_ptr<DatabaseRegistry>(new DatabaseRegistry(std::move(options)));
+  const std::string& folder = registry->options_.home_folder;
+  SOP_ASSIGN_OR_RETURN(registry->lock_, files.Lock(folder + "/" + kLockFile));
+  SOP_ASSIGN_OR_RETURN(DatabaseList list, ReadList(files, folder + "/" + kListFile));
+  base::MutexLock lock(registry->mu_);
+  for (auto& known : list) {
+    auto entry = std::make_shared<Entry>();
+    entry->known = std::move(known.second);
+    registry->entries_.emplace(known.first, std::move(entry));
+  }
+  auto& fallback = registry->entries_[kDefault];
+  if (fallback == nullptr) {
+    fallback = std::make_shared<Entry>();
+    fallback->known = {.name = kDefault, .folder = registry->HomeFolderOf(kDefault), .uuid = {}};
+  }
+  return registry;
+}
+
+DatabaseRegistry::~DatabaseRegistry() = default;
+
+std::string DatabaseRegistry::HomeFolderOf(std::string_view name) const {
+  return fmt::format("{}/databases/{}", options_.home_folder, name);
+}
+
+std::shared_ptr<DatabaseRegistry::Entry> DatabaseRegistry::Find(std::string_view name) {
+  base::MutexLock lock(mu_);
+  const auto found = entries_.find(Effective(name));
+  return found == entries_.end() ? nullptr : found->second;
+}
+
+void DatabaseRegistry::Share(OpenDatabase& database) const {
+  database.last_used_nanos.store(absl::ToInt64Nanoseconds(options_.clock->Monotonic()),
+                                 std::memory_order_relaxed);
+}
+
+std::shared_ptr<OpenDatabase> DatabaseRegistry::FindOpen(std::string_view name) {
+  const auto entry = Find(name);
+  if (entry == nullptr || !entry->mu.TryLock()) return nullptr;
+  std::shared_ptr<OpenDatabase> open = entry->open;
+  if (open != nullptr) Share(*open);
+  entry->mu.Unlock();
+  return open;
+}
+
+absl::StatusOr<std::shared_ptr<OpenDatabase>> DatabaseRegistry::Acquire(std::string_view name) {
+  const auto entry = Find(name);
+  if (entry == nullptr) return NotFound(name);
+  base::MutexLock lock(entry->mu);
+  return OpenLocked(*entry);
+}
+
+absl::StatusOr<std::shared_ptr<OpenDatabase>> DatabaseRegistry::OpenLocked(Entry& entry) {
+  if (entry.deleted) return NotFound(entry.known.name);
+  if (entry.open == nullptr) {
+    const std::string folder = entry.known.folder;
+    const std::string name = entry.known.name;
+    SOP_RETURN_IF_ERROR(options_.files->MakeFolders(folder));
+    SOP_ASSIGN_OR_RETURN(auto engine, options_.opener(name, folder));
+    auto open = std::make_shared<OpenDatabase>();
+    open->name = name;
+    open->folder = folder;
+    open->uuid = engine->id();
+    open->metrics = options_.metrics->ForDatabase(name);
+    open->engine = std::move(engine);
+    base::MutexLock lock(mu_);
+    if (entry.known.uuid != open->uuid) {
+      entry.known.uuid = open->uuid;
+      SOP_RETURN_IF_ERROR(SaveLocked());
+    }
+    options_.metrics->open_databases().Increment();
+    observe::Log(config::LogLevel::kInfo, "database opened",
+                 {{"database", name}, {"folder", folder}, {"uuid", open->uuid.ToString()}});
+    entry.open = std::move(open);
+  }
+  Share(*entry.open);
+  return entry.open;
+}
+
+absl::StatusOr<DatabaseRegistry::Creation> DatabaseRegistry::Create(const std::string& name,
+                                                                    const std::string& folder) {
+  std::string resolved;
+  if (!folder.empty()) {
+    SOP_ASSIGN_OR_RETURN(resolved, ResolveFolder(folder, options_.rules));
+  }
+  std::string effective = name;
+  if (name.empty()) effective = resolved.empty() ? kDefault : NameOfFolder(resolved);
+  SOP_RETURN_IF_ERROR(btree::CheckName("database", effective));
+  Creation creation;
+  SOP_ASSIGN_OR_RETURN(const auto entry, FindOrAdd(effective, resolved, &creation.origin));
+  base::MutexLock lock(entry->mu);
+  auto opened = OpenLocked(*entry);
+  if (!opened.ok()) {
+    if (creation.origin == Origin::kCreated) {
+      // What could not be opened even once is not remembered.
+      entry->deleted = true;
+      base::MutexLock registry_lock(mu_);
+      entries_.erase(entry->known.name);
+    }
+    return opened.status();
+  }
+  creation.database = *std::move(opened);
+  return creation;
+}
+
+absl::StatusOr<std::shared_ptr<DatabaseRegistry::Entry>> DatabaseRegistry::FindOrAdd(
+    const std::string& name, const std::string& folder, Origin* origin) {
+  *origin = Origin::kFound;
+  base::MutexLock lock(mu_);
+  for (const auto& entry : entries_) {
+    if (!folder.empty() && entry.second->known.folder == folder) return entry.second;
+  }
+  const auto found = entries_.find(name);
+  if (found != entries_.end()) {
+    if (folder.empty()) return found->second;
+    return Error(Reason::kOptionsDiffer,
+                 fmt::format("database {} has another folder than {}", base::Printable(name),
+                             base::Printable(folder)),
+                 {{"database", base::Printable(name)}, {"option", "stores_folders"}});
+  }
+  if (std::cmp_greater_equal(entries_.size(), options_.max_databases)) {
+    return Error(Reason::kLimitExceeded,
+                 fmt::format("the server knows {} databases, limit {}", entries_.size(),
+                             options_.max_databases),
+                 {{"limit", fmt::format("{}", options_.max_databases)}});
+  }
+  auto entry = std::make_shared<Entry>();
+  entry->known = {.name = name, .folder = folder.empty() ? HomeFolderOf(name) : folder, .uuid = {}};
+  SOP_RETURN_IF_ERROR(CheckFolderFreeLocked(entry->known.folder));
+  *origin = Origin::kCreated;
+  entries_.emplace(name, entry);
+  return entry;
+}
+
+absl::Status DatabaseRegistry::CheckFolderFreeLocked(const std::string& folder) const {
+  std::string other;
+  for (const auto& entry : entries_) {
+    if (FoldersOverlap(folder, entry.second->known.folder)) other = "database " + entry.first;
+  }
+  const std::string own = options_.home_folder + "/databases";
+  if (FoldersOverlap(folder, options_.home_folder) &&
+      std::filesystem::path(folder).parent_path() != own) {
+    other = "the server's data directory";
+  }
+  if (other.empty()) return absl::OkStatus();
+  return Error(Reason::kFolderNotAllowed,
+               fmt::format("folder {} overlaps that of {}", base::Printable(folder), other),
+               {{"folder", base::Printable(folder)}});
+}
+
+absl::Status DatabaseRegistry::SaveLocked() {
+  DatabaseList list;
+  for (const auto& entry : entries_) list[entry.first] = entry.second->known;
+  return options_.files->WriteDurably(options_.home_folder + "/" + kListFile,
+                                      SerializeDatabaseList(list));
+}
+
+absl::StatusOr<KnownDatabase> DatabaseRegistry::Describe(std::string_view name) {
+  base::MutexLock lock(mu_);
+  const auto found = entries_.find(Effective(name));
+  if (found == entries_.end()) return NotFound(name);
+  return found->second->known;
+}
+
+std::vector<KnownDatabase> DatabaseRegistry::List(std::string_view after, size_t limit) {
+  std::vector<KnownDatabase> known;
+  base::MutexLock lock(mu_);
+  for (auto it = entries_.upper_bound(after); it != entries_.end() && known.size() < limit; ++it) {
+    known.push_back(it->second->known);
+  }
+  return known;
+}
+
+absl::Status DatabaseRegistry::Delete(std::string_view name, Uuid expected_uuid,
+                                      absl::Duration patience) {
+  const auto entry = Find(name);
+  if (entry == nullptr) return NotFound(name);
+  base::MutexLock lock(entry->mu);
+  SOP_ASSIGN_OR_RETURN(auto open, OpenLocked(*entry));
+  if (!expected_uuid.IsZero() && expected_uuid != open->uuid) {
+    return Error(Reason::kPreconditionNotMet,
+                 fmt::format("database {} has uuid {}, expected {}", open->name,
+                             open->uuid.ToString(), expected_uuid.ToString()),
+                 {{"database", open->name}});
+  }
+  // Two owners: the entry and this function.
+  const absl::Duration give_up = options_.clock->Monotonic() + patience;
+  while (entry->open.use_count() > 2) {
+    if (options_.clock->Monotonic() >= give_up) {
+      return Error(Reason::kUnavailable, fmt::format("database {} is in use", open->name),
+                   {{"database", open->name}});
+    }
+    absl::SleepFor(kSharingCheck);
+  }
+  const KnownDatabase known = {.name = open->name, .folder = open->folder, .uuid = open->uuid};
+  entry->open.reset();
+  open.reset();
+  options_.metrics->open_databases().Decrement();
+  options_.metrics->ForgetDatabase(known.name);
+  {
+    // Forgotten first: a list that names a folder half removed would be the worse remainder.
+    base::MutexLock registry_lock(mu_);
+    if (known.name == kDefault) {
+      entry->known.uuid = {};
+    } else {
+      entry->deleted = true;
+      entries_.erase(known.name);
+    }
+    SOP_RETURN_IF_ERROR(SaveLocked());
+  }
+  observe::Log(config::LogLevel::kInfo, "database deleted",
+               {{"database", known.name}, {"folder", known.folder}});
+  return options_.remover(known.folder);
+}
+
+void DatabaseRegistry::CloseIdle() {
+  std::vector<std::shared_ptr<Entry>> entries;
+  {
+    base::MutexLock lock(mu_);
+    for (const auto& entry : entries_) entries.push_back(entry.second);
+  }
+  const absl::Duration now = options_.clock->Monotonic();
+  for (const auto& entry : entries) {
+    if (!entry->mu.TryLock()) continue;
+    const bool idle =
+        entry->open != nullptr && entry->open.use_count() == 1 &&
+        now - absl::Nanoseconds(entry->open->last_used_nanos.load(std::memory_order_relaxed)) >=
+            options_.idle;
+    if (idle) {
+      observe::Log(config::LogLevel::kInfo, "database closed",
+                   {{"database", entry->open->name}, {"why", "idle"}});
+      entry->open.reset();
+      options_.metrics->open_databases().Decrement();
+    }
+    entry->mu.Unlock();
+  }
+}
+
+}  // namespace sop::session
