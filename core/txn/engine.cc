@@ -24,7 +24,6 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Open(persistence::Storage& stora
 Engine::~Engine() = default;
 
 TransactionId Engine::MakeTransactionId() {
-  constexpr int kIncarnationBits = 30;
   TransactionId id = base::MakeUuid7(*options_.clock, *options_.random);
   const uint64_t incarnation = options_.incarnation & ((uint64_t{1} << kIncarnationBits) - 1);
   id.low = (uint64_t{0b10} << 62) | (incarnation << 32) | (id.low & 0xffffffff);

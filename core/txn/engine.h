@@ -94,6 +94,11 @@ class Engine {
   absl::Status Fold();
 
   TransactionId MakeTransactionId();
+  static constexpr int kIncarnationBits = 30;
+  // EngineOptions::incarnation of the run that made the id.
+  static uint32_t IncarnationOf(const TransactionId& id) {
+    return static_cast<uint32_t>(id.low >> 32) & ((uint32_t{1} << kIncarnationBits) - 1);
+  }
   const Limits& limits() const { return options_.limits; }
   base::Clock& clock() const { return *options_.clock; }
 

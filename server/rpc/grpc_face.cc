@@ -4,11 +4,13 @@
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "fmt/format.h"
+#include "grpc/support/log.h"
 #include "grpcpp/ext/channelz_service_plugin.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
+#include "server/observe/log.h"
 
 namespace sop::rpc {
 namespace {
@@ -19,9 +21,17 @@ constexpr int kTransportMessageBytes = 16 << 20;
 constexpr int kKeepaliveMillis = 60'000;
 constexpr int kLeastPingIntervalMillis = 10'000;
 
+// gRPC's own lines become lines of our log: what it calls an error is often a client's.
+void LogFromGrpc(gpr_log_func_args* line) {
+  const auto level = line->severity == GPR_LOG_SEVERITY_ERROR ? config::LogLevel::kWarning
+                                                              : config::LogLevel::kDebug;
+  observe::Log(level, "grpc", {{"message", line->message}, {"file", line->file}});
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GrpcFace>> GrpcFace::Open(const Options& options) {
+  gpr_set_log_function(&LogFromGrpc);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::channelz::experimental::InitChannelzService();

@@ -75,7 +75,23 @@ absl::StatusOr<std::unique_ptr<DatabaseRegistry>> DatabaseRegistry::Open(Options
   return registry;
 }
 
-DatabaseRegistry::~DatabaseRegistry() = default;
+DatabaseRegistry::~DatabaseRegistry() {
+  for (const auto& entry : All()) {
+    base::MutexLock lock(entry->mu);
+    // A commit's last steps may share it still; the engine must not be closed by its own thread.
+    while (entry->open != nullptr && entry->open.use_count() > 1) absl::SleepFor(kSharingCheck);
+    Close(*entry);
+  }
+}
+
+void DatabaseRegistry::Close(Entry& entry) {
+  if (entry.open == nullptr) return;
+  const absl::Status folded = entry.open->engine->engine().Fold();
+  observe::Log(config::LogLevel::kInfo, "database closed",
+               {{"database", entry.open->name}, {"folded", std::string(folded.message())}});
+  entry.open.reset();
+  options_.metrics->open_databases().Decrement();
+}
 
 std::string DatabaseRegistry::HomeFolderOf(std::string_view name) const {
   return fmt::format("{}/databases/{}", options_.home_folder, name);
@@ -271,25 +287,22 @@ absl::Status DatabaseRegistry::Delete(std::string_view name, Uuid expected_uuid,
   return options_.remover(known.folder);
 }
 
-void DatabaseRegistry::CloseIdle() {
+std::vector<std::shared_ptr<DatabaseRegistry::Entry>> DatabaseRegistry::All() {
   std::vector<std::shared_ptr<Entry>> entries;
-  {
-    base::MutexLock lock(mu_);
-    for (const auto& entry : entries_) entries.push_back(entry.second);
-  }
+  base::MutexLock lock(mu_);
+  for (const auto& entry : entries_) entries.push_back(entry.second);
+  return entries;
+}
+
+void DatabaseRegistry::CloseIdle() {
   const absl::Duration now = options_.clock->Monotonic();
-  for (const auto& entry : entries) {
+  for (const auto& entry : All()) {
     if (!entry->mu.TryLock()) continue;
     const bool idle =
         entry->open != nullptr && entry->open.use_count() == 1 &&
         now - absl::Nanoseconds(entry->open->last_used_nanos.load(std::memory_order_relaxed)) >=
             options_.idle;
-    if (idle) {
-      observe::Log(config::LogLevel::kInfo, "database closed",
-                   {{"database", entry->open->name}, {"why", "idle"}});
-      entry->open.reset();
-      options_.metrics->open_databases().Decrement();
-    }
+    if (idle) Close(*entry);
     entry->mu.Unlock();
   }
 }

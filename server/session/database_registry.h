@@ -53,7 +53,7 @@ class DatabaseRegistry {
   // FOLDER_IN_USE, naming the process that holds the data directory; DAMAGED or
   // FORMAT_NOT_SUPPORTED for the list of databases.
   static absl::StatusOr<std::unique_ptr<DatabaseRegistry>> Open(Options options);
-  // REQUIRES: nobody shares a database any more.
+  // Waits for those who share a database, then closes all.
   ~DatabaseRegistry();
   DatabaseRegistry(const DatabaseRegistry&) = delete;
   DatabaseRegistry& operator=(const DatabaseRegistry&) = delete;
@@ -111,6 +111,9 @@ class DatabaseRegistry {
       SOP_EXCLUDES(mu_);
   absl::Status CheckFolderFreeLocked(const std::string& folder) const SOP_REQUIRES(mu_);
   absl::Status SaveLocked() SOP_REQUIRES(mu_);
+  std::vector<std::shared_ptr<Entry>> All() SOP_EXCLUDES(mu_);
+  // REQUIRES: nobody else shares it.
+  void Close(Entry& entry) SOP_REQUIRES(entry.mu);
   void Share(OpenDatabase& database) const;
 
   // Constant after construction.

@@ -1,0 +1,156 @@
+#include "server/daemon.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/base/status_macros.h"
+#include "core/txn/engine.h"
+#include "fmt/format.h"
+#include "server/observe/log.h"
+#include "server/rpc/admin_service.h"
+#include "server/rpc/btree_service.h"
+#include "server/rpc/database_service.h"
+#include "server/rpc/transaction_service.h"
+
+namespace sop {
+namespace {
+
+// How often idle transactions and databases are looked for.
+constexpr auto kHouseKeepingPeriod = std::chrono::milliseconds(500);
+
+// "127.0.0.1:0" with the port that was taken.
+std::string AddressOf(const std::string& configured, int port) {
+  return fmt::format("{}:{}", configured.substr(0, configured.rfind(':')), port);
+}
+
+}  // namespace
+
+struct Daemon::Services {
+  Services(const rpc::OperationRunner::Parts& parts, const session::TransactionTerms& terms)
+      : admin(parts.dispatcher),
+        btree(parts),
+        database(parts),
+        transaction({parts.dispatcher, parts.databases, parts.transactions, terms}) {}
+
+  rpc::AdminService admin;
+  rpc::BtreeService btree;
+  rpc::DatabaseService database;
+  rpc::TransactionService transaction;
+};
+
+Daemon::Daemon(Options options)
+    : options_(std::move(options)),
+      workers_(std::make_unique<base::ThreadPool>(static_cast<int>(options_.config.workers))) {}
+
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Options options) {
+  auto daemon = std::unique_ptr<Daemon>(new Daemon(std::move(options)));
+  const Options& given = daemon->options_;
+  const config::Limits& limits = given.config.limits;
+  SOP_ASSIGN_OR_RETURN(daemon->methods_, rpc::MethodTable::Open(daemon->metrics_));
+  SOP_ASSIGN_OR_RETURN(daemon->databases_, session::DatabaseRegistry::Open(
+                                               {.home_folder = given.config.home_folder,
+                                                .rules = {.roots = given.config.stores_roots},
+                                                .max_databases = limits.databases,
+                                                .idle = given.config.database_idle,
+                                                .opener = given.opener,
+                                                .remover = given.remover,
+                                                .files = &given.files,
+                                                .clock = &given.clock,
+                                                .metrics = &daemon->metrics_}));
+  daemon->transactions_ =
+      std::make_unique<session::TransactionRegistry>(session::TransactionRegistry::Options{
+          .max_open = limits.open_transactions,
+          .is_ours =
+              [incarnation = given.incarnation](TransactionId id) {
+                return txn::Engine::IncarnationOf(id) == incarnation;
+              },
+          .clock = &given.clock,
+          .workers = daemon->workers_.get(),
+          .metrics = &daemon->metrics_});
+  daemon->dispatcher_ = std::make_unique<rpc::Dispatcher>(
+      rpc::Dispatcher::Parts{.methods = *daemon->methods_,
+                             .authorizer = daemon->authorizer_,
+                             .metrics = daemon->metrics_,
+                             .workers = *daemon->workers_,
+                             .clock = given.clock,
+                             .max_requests_in_flight = limits.requests_in_flight});
+  daemon->services_ = std::make_unique<Services>(
+      rpc::OperationRunner::Parts{*daemon->dispatcher_, *daemon->databases_,
+                                  *daemon->transactions_},
+      session::TransactionTerms{limits.transaction_idle, limits.transaction_duration});
+  daemon->WarmUp();
+  SOP_RETURN_IF_ERROR(daemon->OpenFaces());
+  daemon->house_keeper_ = std::thread([self = daemon.get()] { self->KeepHouse(); });
+  return daemon;
+}
+
+absl::Status Daemon::OpenFaces() {
+  Services& services = *services_;
+  SOP_ASSIGN_OR_RETURN(
+      grpc_, rpc::GrpcFace::Open({.address = options_.config.listen,
+                                  .services = {&services.admin, &services.btree, &services.database,
+                                               &services.transaction}}));
+  if (options_.config.http == "off") return absl::OkStatus();
+  SOP_ASSIGN_OR_RETURN(http_,
+                       http::HttpFace::Open({.address = options_.config.http,
+                                             .metrics = [this] { return metrics_.Text(); },
+                                             .healthy = [this] { return healthy_.load(); }}));
+  return absl::OkStatus();
+}
+
+void Daemon::WarmUp() {
+  const auto opened = databases_->Acquire("");
+  if (opened.ok()) return;
+  observe::Log(config::LogLevel::kError, "database default cannot be opened",
+               {{"reason", std::string(ReasonName(ReasonOf(opened.status())))},
+                {"message", std::string(opened.status().message())}});
+}
+
+std::string Daemon::Greeting() const {
+  std::error_code error;
+  const auto home = std::filesystem::canonical(options_.config.home_folder, error);
+  std::string text = fmt::format("sopd 0.1.0, process {}\n", getpid());
+  text += fmt::format("  gRPC   {}\n", AddressOf(options_.config.listen, grpc_->port()));
+  text += http_ == nullptr ? std::string("  HTTP   off\n")
+                           : fmt::format("  HTTP   {} (/metrics, /healthz)\n",
+                                         AddressOf(options_.config.http, http_->port()));
+  text += fmt::format("  data   {}\n", home.string());
+  for (const std::string& root : options_.config.stores_roots) {
+    text += fmt::format("  folders under {}\n", root);
+  }
+  return text;
+}
+
+void Daemon::KeepHouse() {
+  for (;;) {
+    {
+      base::MutexLock lock(mu_);
+      if (!stopping_) wake_.WaitFor(mu_, kHouseKeepingPeriod);
+      if (stopping_) return;
+    }
+    transactions_->Sweep();
+    databases_->CloseIdle();
+  }
+}
+
+void Daemon::Drain() {
+  healthy_.store(false);
+  if (grpc_ != nullptr && workers_ != nullptr) grpc_->Drain(options_.config.drain);
+  {
+    base::MutexLock lock(mu_);
+    stopping_ = true;
+  }
+  wake_.NotifyOne();
+  if (house_keeper_.joinable()) house_keeper_.join();
+  if (transactions_ != nullptr) transactions_->EndAll(std::nullopt);
+  // Runs what is queued; nobody asks for more once no call is left.
+  workers_.reset();
+}
+
+Daemon::~Daemon() { Drain(); }
+
+}  // namespace sop

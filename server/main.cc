@@ -1,0 +1,142 @@
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/base/file_system.h"
+#include "core/base/random.h"
+#include "core/base/status_macros.h"
+#include "core/base/thread_pool.h"
+#include "core/btree/node/apply.h"
+#include "core/catalog/database.h"
+#include "server/config/load_options.h"
+#include "server/daemon.h"
+#include "server/observe/log.h"
+#include "storage/rocksdb/rocksdb_environment.h"
+#include "storage/rocksdb/rocksdb_storage.h"
+
+namespace sop {
+namespace {
+
+// Opens databases on RocksDB, all under one memory budget: half for nodes, half for the storage.
+// Must outlive them. Thread-safe.
+class RocksDbOpener {
+ public:
+  explicit RocksDbOpener(const config::ServerOptions& options)
+      : environment_(static_cast<uint64_t>(options.memory_bytes) / 2, Threads()),
+        nodes_(std::make_shared<txn::CacheBudget>(static_cast<size_t>(options.memory_bytes) / 2)),
+        committers_(2 * Threads()),
+        incarnation_(static_cast<uint32_t>(base::SystemRandom().Next64()) &
+                     ((uint32_t{1} << txn::Engine::kIncarnationBits) - 1)) {}
+
+  uint32_t incarnation() const { return incarnation_; }
+
+  absl::StatusOr<std::unique_ptr<catalog::Database>> Open(const std::string& name,
+                                                          const std::string& folder) {
+    SOP_ASSIGN_OR_RETURN(
+        auto storage,
+        rocksdb_storage::RocksDbStorage::Open(
+            {.path = folder,
+             .apply = &btree::Apply,
+             .creator = "sopd 0.1.0",
+             .report =
+                 [name](std::string_view line) {
+                   observe::Log(config::LogLevel::kWarning, "stranger in the folder",
+                                {{"database", name}, {"what", std::string(line)}});
+                 }},
+            {environment_, base::SystemFileSystem(), base::SystemClock(), base::SystemRandom()}));
+    catalog::DatabaseOptions options;
+    options.name = name;
+    options.folder = folder;
+    options.engine.clock = &base::SystemClock();
+    options.engine.random = &base::SystemRandom();
+    options.engine.files = &base::SystemFileSystem();
+    options.engine.pool = &committers_;
+    options.engine.cache = nodes_;
+    options.engine.spill_folder = storage->spill_folder();
+    options.engine.incarnation = incarnation_;
+    options.storage = std::move(storage);
+    return catalog::Database::Open(std::move(options));
+  }
+
+  // The entries of docs/formats/folder.md. SOP-FORMAT goes first: without it nothing is taken for a
+  // database.
+  static absl::Status Remove(const std::string& folder) {
+    base::FileSystem& files = base::SystemFileSystem();
+    for (const char* name : {"SOP-FORMAT", "SOP-FORMAT.unfinished", "db", "spill", "LOCK"}) {
+      const std::string path = folder + "/" + name;
+      if (files.Exists(path)) SOP_RETURN_IF_ERROR(files.RemoveRecursively(path));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  static int Threads() {
+    return static_cast<int>(std::max(2u, std::thread::hardware_concurrency()));
+  }
+
+  rocksdb_storage::RocksDbEnvironment environment_;
+  const std::shared_ptr<txn::CacheBudget> nodes_;
+  base::ThreadPool committers_;
+  const uint32_t incarnation_;
+};
+
+// Blocks the signals that end the server, in this thread and all it starts, so that sigwait gets
+// them. A client that hangs up must not end anything.
+sigset_t BlockEndSignals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+int Fail(const absl::Status& status, int code) {
+  std::fprintf(stderr, "sopd: %s\n", std::string(status.message()).c_str());
+  return code;
+}
+
+int Serve(const config::ServerOptions& options) {
+  const sigset_t signals = BlockEndSignals();
+  observe::OpenLog(options.log_level, options.log_format);
+  RocksDbOpener opener(options);
+  auto daemon = Daemon::Start(
+      {.config = options,
+       .opener = [&opener](const std::string& name,
+                           const std::string& folder) { return opener.Open(name, folder); },
+       .remover = &RocksDbOpener::Remove,
+       .incarnation = opener.incarnation(),
+       .clock = base::SystemClock(),
+       .files = base::SystemFileSystem()});
+  if (!daemon.ok()) return Fail(daemon.status(), 1);
+  std::fputs((*daemon)->Greeting().c_str(), stdout);
+  std::fflush(stdout);
+  int number = 0;
+  sigwait(&signals, &number);
+  observe::Log(config::LogLevel::kInfo, "draining",
+               {{"why", number == SIGINT ? "SIGINT" : "SIGTERM"}});
+  (*daemon)->Drain();
+  daemon->reset();
+  observe::Log(config::LogLevel::kInfo, "stopped");
+  return 0;
+}
+
+}  // namespace
+}  // namespace sop
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  auto line = sop::config::LoadOptions(arguments, sop::config::ProcessSurroundings());
+  if (!line.ok()) return sop::Fail(line.status(), 2);
+  if (line->text.has_value()) {
+    std::fputs(line->text->c_str(), stdout);
+    return 0;
+  }
+  return sop::Serve(line->options);
+}
