@@ -24,8 +24,9 @@ bool HasRideOn(const btree::KeySchema* schema) {
 
 uint8_t ColumnsOf(const catalog::OrderedStore& store, catalog::ItemContent content) {
   uint8_t columns = btree::PageColumns::kVersions;
-  if (HasRideOn(store.schema()) && content != catalog::ItemContent::kValues) {
-    columns |= btree::PageColumns::kRideOn;
+  if (content != catalog::ItemContent::kValues) {
+    columns |= btree::PageColumns::kKeys;
+    if (HasRideOn(store.schema())) columns |= btree::PageColumns::kRideOn;
   }
   if (!store.unique()) columns |= btree::PageColumns::kItemIds;
   if (content != catalog::ItemContent::kKeys) columns |= btree::PageColumns::kValues;
@@ -98,12 +99,7 @@ PageWriter::PageWriter(const catalog::OrderedStore& store, catalog::ItemContent 
 }
 
 bool PageWriter::Append(const btree::PackedItem& item) {
-  if (!packed_.has_value()) return AppendMessage(item);
-  if (content_ != catalog::ItemContent::kValues) return packed_->Append(item);
-  btree::PackedItem without_key = item;
-  without_key.key_prefix = {};
-  without_key.key = {};
-  return packed_->Append(without_key);
+  return packed_.has_value() ? packed_->Append(item) : AppendMessage(item);
 }
 
 bool PageWriter::AppendMessage(const btree::PackedItem& item) {
