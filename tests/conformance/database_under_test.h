@@ -10,7 +10,7 @@
 
 namespace sop::conformance {
 
-// A Storage that somebody else owns, for a database that wants to own one. Thread-safe as it is.
+// A Storage that somebody else owns, for a database that wants to own one. Thread-safe.
 class BorrowedStorage : public persistence::Storage {
  public:
   explicit BorrowedStorage(persistence::Storage& storage) : storage_(storage) {}
