@@ -1,0 +1,74 @@
+// The rows of "Budgets" that need no server: engine_bench FOLDER quick|full [GROUP ...].
+
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/bench/ordered_map.h"
+#include "tests/bench/rows.h"
+
+namespace sop::bench {
+namespace {
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+
+Scale QuickScale(const std::string& folder) {
+  return {.folder = folder,
+          .slices = 5,
+          .slice_seconds = 1.5,
+          .read_items = 4'000'000,
+          .kill_items = 2'000'000,
+          .write_memory = 512 * kMiB};
+}
+
+Scale FullScale(const std::string& folder) {
+  return {.folder = folder,
+          .slices = 8,
+          .slice_seconds = 8,
+          .read_items = 10'000'000,
+          .kill_items = 10'000'000,
+          .write_memory = 512 * kMiB};
+}
+
+int Fill(const std::vector<std::string>& arguments) {
+  Scale scale;
+  scale.kill_items = std::stoull(arguments[3]);
+  scale.write_memory = std::stoull(arguments[4]);
+  FillAndDie(arguments[1], arguments[2], scale);
+}
+
+int Run(const std::string& program, std::vector<std::string> arguments) {
+  if (arguments.size() == 5 && arguments[0] == "--fill") return Fill(arguments);
+  if (arguments.size() < 2 || (arguments[1] != "quick" && arguments[1] != "full")) {
+    std::fputs("usage: engine_bench FOLDER quick|full [GROUP ...]\n", stderr);
+    return 2;
+  }
+  const Scale scale = arguments[1] == "quick" ? QuickScale(arguments[0]) : FullScale(arguments[0]);
+  const std::map<std::string, std::function<void()>> groups = {
+      {"durable", [&] { MeasureDurableCommits(scale); }},
+      {"unsynced", [&] { MeasureUnsyncedCommits(scale); }},
+      {"nodes", [&] { MeasureNodeSizes(scale); }},
+      {"reads", [&] { MeasureReads(scale); }},
+      {"recovery", [&] { MeasureRecovery(scale, program); }},
+      {"contention", [&] { MeasureContention(scale); }},
+  };
+  std::vector<std::string> wanted(arguments.begin() + 2, arguments.end());
+  if (wanted.empty()) {
+    for (const auto& [name, measure] : groups) wanted.push_back(name);
+  }
+  for (const std::string& name : wanted) {
+    const auto group = groups.find(name);
+    Require(group != groups.end(), "no group of rows is named " + name);
+    group->second();
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace sop::bench
+
+int main(int argc, char** argv) {
+  return sop::bench::Run(argv[0], std::vector<std::string>(argv + 1, argv + argc));
+}

@@ -1,0 +1,148 @@
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <thread>
+
+#include "core/base/clock.h"
+#include "core/base/error.h"
+#include "core/base/file_system.h"
+#include "core/base/random.h"
+#include "core/base/thread_pool.h"
+#include "core/btree/node/apply.h"
+#include "core/txn/engine.h"
+#include "storage/rocksdb/rocksdb_environment.h"
+#include "storage/rocksdb/rocksdb_storage.h"
+#include "tests/bench/ordered_map.h"
+
+namespace sop::bench {
+namespace {
+
+constexpr TreeId kTree{5};
+// RocksDbEnvironment takes no less.
+constexpr uint64_t kMinStorageBytes = uint64_t{32} << 20;
+constexpr int kBackgroundThreads = 2;
+
+template <typename T>
+T Value(absl::StatusOr<T> result) {
+  Require(result.ok(), result.status().ToString());
+  return *std::move(result);
+}
+
+// A snapshot of the engine. Confined to one thread.
+class EngineReader : public MapReader {
+ public:
+  explicit EngineReader(txn::Engine& engine)
+      : transaction_(engine.Begin({.mode = txn::Mode::kReadOnly})),
+        tree_(transaction_->OpenTree(kTree, {})) {}
+
+  size_t Get(std::string_view key) override {
+    const auto item = Value(transaction_->Get(tree_, key, txn::ReadMode::kItem));
+    Require(item.has_value(), "a key of ours is missing");
+    return item->value.size();
+  }
+
+  uint64_t Scan(uint64_t* bytes) override {
+    auto cursor = transaction_->OpenCursor(tree_, txn::ReadMode::kItem);
+    uint64_t items = 0;
+    absl::Status status = cursor->SeekToFirst();
+    for (; status.ok() && cursor->Valid(); status = cursor->Next()) {
+      *bytes += cursor->key().size() + cursor->item().value.size();
+      ++items;
+    }
+    Require(status.ok(), status.ToString());
+    return items;
+  }
+
+ private:
+  const std::shared_ptr<txn::Transaction> transaction_;
+  const txn::TreeSlot tree_;
+};
+
+// Thread-safe.
+class EngineMap : public OrderedMap {
+ public:
+  explicit EngineMap(const MapOptions& options)
+      : environment_(std::max(options.memory_bytes / 2, kMinStorageBytes), kBackgroundThreads) {
+    storage_ = Value(rocksdb_storage::RocksDbStorage::Open(
+        {.path = options.folder, .apply = btree::Apply},
+        {environment_, base::SystemFileSystem(), base::SystemClock(), base::SystemRandom()}));
+    txn::EngineOptions engine;
+    engine.clock = &base::SystemClock();
+    engine.random = &base::SystemRandom();
+    engine.files = &base::SystemFileSystem();
+    engine.pool = &pool_;
+    engine.cache = std::make_shared<txn::CacheBudget>(
+        options.memory_bytes - std::max(options.memory_bytes / 2, kMinStorageBytes));
+    engine.spill_folder = storage_->spill_folder();
+    engine.nodes.image_bytes = options.node_bytes;
+    engine_ = Value(txn::Engine::Open(*storage_, engine));
+  }
+
+  void Commit(std::span<const KeyValue> items, CommitMode mode) override {
+    while (!TryCommit(items, mode)) aborts_.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  std::unique_ptr<MapReader> Read() override { return std::make_unique<EngineReader>(*engine_); }
+
+  void Settle() override {
+    for (;;) {
+      const std::map<std::string, uint64_t> now = storage_->Statistics();
+      if (now.at("running_flushes_count") + now.at("running_compactions_count") == 0) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+  }
+
+  void Compact() override {
+    const absl::Status folded = engine_->Fold();
+    Require(folded.ok(), folded.ToString());
+    const absl::Status status = storage_->Compact();
+    Require(status.ok(), status.ToString());
+  }
+
+  uint64_t written_bytes() override {
+    const std::map<std::string, uint64_t> now = storage_->Statistics();
+    return now.at("wal_written_bytes") + now.at("flush_written_bytes") +
+           now.at("compaction_written_bytes") + now.at("blob_file_written_bytes");
+  }
+
+  uint64_t aborts() const override { return aborts_.load(std::memory_order_relaxed); }
+
+ private:
+  bool TryCommit(std::span<const KeyValue> items, CommitMode mode) {
+    auto transaction = engine_->Begin({});
+    const txn::TreeSlot tree = transaction->OpenTree(kTree, {});
+    const txn::ChangeKind kind =
+        mode.change == Change::kUpdate ? txn::ChangeKind::kValueOnly : txn::ChangeKind::kStructural;
+    for (const KeyValue& item : items) {
+      if (mode.change != Change::kBlind) {
+        const auto before = Value(transaction->Get(tree, item.key, txn::ReadMode::kKeyOnly));
+        Require(before.has_value() == (mode.change == Change::kUpdate), "an unexpected key");
+      }
+      txn::ItemWrite write;
+      write.value = item.value;
+      const absl::Status status = transaction->Put(tree, item.key, write, kind);
+      Require(status.ok(), status.ToString());
+    }
+    const txn::CommitOptions options = {.durability = mode.sync == Sync::kSynced
+                                                          ? persistence::Durability::kSynced
+                                                          : persistence::Durability::kRelaxed};
+    const absl::Status status = engine_->CommitAndWait(std::move(transaction), options).status;
+    Require(status.ok() || status.code() == absl::StatusCode::kAborted, status.ToString());
+    return status.ok();
+  }
+
+  std::atomic<uint64_t> aborts_{0};
+  const rocksdb_storage::RocksDbEnvironment environment_;
+  base::ThreadPool pool_{4};
+  std::unique_ptr<rocksdb_storage::RocksDbStorage> storage_;
+  std::unique_ptr<txn::Engine> engine_;
+};
+
+}  // namespace
+
+std::unique_ptr<OrderedMap> OpenEngineMap(const MapOptions& options) {
+  return std::make_unique<EngineMap>(options);
+}
+
+}  // namespace sop::bench
