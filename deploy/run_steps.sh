@@ -8,15 +8,20 @@ fail() {
   exit 1
 }
 
+# A word as one would type it: in single quotes where it needs any.
+quoted() {
+  if [[ $1 =~ ^[A-Za-z0-9_./:,=+-]+$ ]]; then printf '%s' "$1"; else printf "'%s'" "$1"; fi
+}
+
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
 
 # show WORDS COMMAND...: says what is done, runs it, shows what it printed and the time it took.
 show() {
-  local what=$1 start output code=0
+  local what=$1 start output word code=0
   shift
   printf '\n  %s\n' "$what"
   printf '  $ sop'
-  printf ' %q' "${@:2}"
+  for word in "${@:2}"; do printf ' %s' "$(quoted "$word")"; done
   printf '\n'
   start=$(now_ms)
   output=$("$@" 2>&1 </dev/null) || code=$?
@@ -50,6 +55,7 @@ start_server() {
   setsid "$sopd" --data "$data" --listen "127.0.0.1:$port" --http "127.0.0.1:$((port + 1))" \
     --stores-root "${TMPDIR:-/tmp}" >>"$log_file" 2>&1 </dev/null &
   echo $! >"$pid_file"
+  disown
   wait_until_serving
   say "sopd serves $SOP_ADDRESS, process $(cat "$pid_file"), after $(($(now_ms) - start)) ms"
 }
