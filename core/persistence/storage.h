@@ -54,8 +54,9 @@ class NodeStore {
  public:
   virtual ~NodeStore() = default;
 
-  // A view of the newest committed group. The committer calls this after Append(N) returned and
-  // before Append(N + 1).
+  // A view of the newest group that this storage knows of: appended through it, or told of by
+  // TailMoved. What others appended since is not in it. The committer calls this after Append(N)
+  // returned and before Append(N + 1).
   virtual absl::StatusOr<std::shared_ptr<const StorageSnapshot>> TakeSnapshot() = 0;
 
   // Bytes that may still be written before the disk's reserve is touched.
@@ -121,7 +122,8 @@ class CommitLog {
  public:
   virtual ~CommitLog() = default;
 
-  // The last sequence of the newest record; 0 for an empty database.
+  // The last sequence of the newest record that this storage knows of, see TakeSnapshot; 0 for an
+  // empty database.
   virtual Sequence Tail() const = 0;
 
   // REQUIRES: record.first == expected_tail + 1.

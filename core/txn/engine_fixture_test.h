@@ -38,8 +38,10 @@ class EngineFixture : public testing::Test {
     Reopen();
   }
 
+  // A restart: what other committers appended is seen too.
   void Reopen() {
     engine_.reset();
+    storage_ = std::make_unique<memory::MemoryStorage>(storage_->state(), btree::Apply);
     options_.cache = std::make_shared<CacheBudget>(options_.cache->limit_bytes());
     auto engine = Engine::Open(*storage_, options_);
     ASSERT_TRUE(engine.ok()) << engine.status();

@@ -30,16 +30,20 @@ Sequence MemoryState::Tail() const {
 }
 
 absl::StatusOr<AppendResult> MemoryState::Append(Sequence expected_tail, const CommitRecord& record,
-                                                 persistence::ApplyFunction apply) {
+                                                 persistence::ApplyFunction apply, Sequence* view) {
   SOP_CHECK(record.first.value == expected_tail.value + 1 && record.first <= record.last);
   const base::MutexLock lock(mu_);
   SOP_CHECK(expected_tail <= tail_);
-  if (expected_tail != tail_) return persistence::TailMoved{RecordsFrom(expected_tail)};
+  if (expected_tail != tail_) {
+    MoveReader(tail_, view);
+    return persistence::TailMoved{RecordsFrom(expected_tail)};
+  }
   for (const persistence::SealedValue& value : record.sealed_values) {
     if (pending_.count({value.tree, value.value_id}) > 0) continue;
     return Error(Reason::kPreconditionNotMet, fmt::format("value {} of tree {} is not sealed",
                                                           value.value_id.value, value.tree.value));
   }
+  MoveReader(record.last, view);
   ChangeNodes(record, apply);
   ChangeRows(record);
   ChangeValues(record);
@@ -104,6 +108,18 @@ Sequence MemoryState::AddReader() {
   const base::MutexLock lock(mu_);
   readers_.insert(tail_);
   return tail_;
+}
+
+void MemoryState::AddReaderAt(Sequence at) {
+  const base::MutexLock lock(mu_);
+  SOP_CHECK(readers_.contains(at));
+  readers_.insert(at);
+}
+
+void MemoryState::MoveReader(Sequence to, Sequence* reader) {
+  readers_.erase(readers_.find(*reader));
+  readers_.insert(to);
+  *reader = to;
 }
 
 void MemoryState::RemoveReader(Sequence at) {

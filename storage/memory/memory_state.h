@@ -27,14 +27,17 @@ class MemoryState {
   Sequence Tail() const SOP_EXCLUDES(mu_);
 
   // See CommitLog::Append. FAILED_PRECONDITION (kPreconditionNotMet): a sealed value that the
-  // record names is not there; nothing was written.
+  // record names is not there; nothing was written. `*view` is the reader of whoever appends: it
+  // moves to the tail that the result tells of.
   absl::StatusOr<persistence::AppendResult> Append(Sequence expected_tail,
                                                    const persistence::CommitRecord& record,
-                                                   persistence::ApplyFunction apply)
+                                                   persistence::ApplyFunction apply, Sequence* view)
       SOP_EXCLUDES(mu_);
 
   // Registers a reader at the tail, whose versions stay until it is removed.
   Sequence AddReader() SOP_EXCLUDES(mu_);
+  // One more reader where there is one already.
+  void AddReaderAt(Sequence at) SOP_EXCLUDES(mu_);
   void RemoveReader(Sequence at) SOP_EXCLUDES(mu_);
 
   std::optional<std::string> ReadNode(TreeId tree, NodeId node, Sequence at) const
@@ -70,6 +73,7 @@ class MemoryState {
     VersionedMap<ValueKey>::Bytes value;
   };
 
+  void MoveReader(Sequence to, Sequence* reader) SOP_REQUIRES(mu_);
   std::vector<persistence::CommitRecord> RecordsFrom(Sequence expected_tail) const
       SOP_REQUIRES(mu_);
   void ChangeNodes(const persistence::CommitRecord& record, persistence::ApplyFunction apply)

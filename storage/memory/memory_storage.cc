@@ -20,8 +20,11 @@ namespace {
 // Holds the state, so that it may outlive the storage it was taken from. Thread-safe.
 class MemorySnapshot : public StorageSnapshot {
  public:
-  explicit MemorySnapshot(std::shared_ptr<MemoryState> state)
-      : state_(std::move(state)), sequence_(state_->AddReader()) {}
+  // REQUIRES: the state has a reader at `at`.
+  MemorySnapshot(std::shared_ptr<MemoryState> state, Sequence at)
+      : state_(std::move(state)), sequence_(at) {
+    state_->AddReaderAt(at);
+  }
   ~MemorySnapshot() override { state_->RemoveReader(sequence_); }
   MemorySnapshot(const MemorySnapshot&) = delete;
   MemorySnapshot& operator=(const MemorySnapshot&) = delete;
@@ -92,9 +95,13 @@ class MemoryStagedValue : public persistence::StagedValue {
 }  // namespace
 
 MemoryStorage::MemoryStorage(std::shared_ptr<MemoryState> state, persistence::ApplyFunction apply)
-    : state_(std::move(state)), apply_(apply) {}
+    : state_(std::move(state)), apply_(apply), view_(state_->AddReader()) {}
 
-MemoryStorage::~MemoryStorage() { state_->RemovePendingOf(this); }
+MemoryStorage::~MemoryStorage() {
+  const base::MutexLock lock(view_mu_);
+  state_->RemoveReader(view_);
+  state_->RemovePendingOf(this);
+}
 
 std::unique_ptr<MemoryStorage> MemoryStorage::Create(persistence::ApplyFunction apply,
                                                      base::Clock& clock, base::Random& random) {
@@ -103,7 +110,13 @@ std::unique_ptr<MemoryStorage> MemoryStorage::Create(persistence::ApplyFunction 
 }
 
 absl::StatusOr<std::shared_ptr<const StorageSnapshot>> MemoryStorage::TakeSnapshot() {
-  return std::make_shared<const MemorySnapshot>(state_);
+  const base::MutexLock lock(view_mu_);
+  return std::make_shared<const MemorySnapshot>(state_, view_);
+}
+
+Sequence MemoryStorage::Tail() const {
+  const base::MutexLock lock(view_mu_);
+  return view_;
 }
 
 absl::StatusOr<uint64_t> MemoryStorage::FreeBytes() { return std::numeric_limits<uint64_t>::max(); }
@@ -140,7 +153,8 @@ absl::StatusOr<std::string> MemoryStorage::Read(const StorageSnapshot& snapshot,
 absl::StatusOr<persistence::AppendResult> MemoryStorage::Append(
     Sequence expected_tail, const persistence::CommitRecord& record,
     persistence::Durability /*durability*/) {
-  return state_->Append(expected_tail, record, apply_);
+  const base::MutexLock lock(view_mu_);
+  return state_->Append(expected_tail, record, apply_, &view_);
 }
 
 }  // namespace sop::memory

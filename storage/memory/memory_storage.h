@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "core/base/clock.h"
+#include "core/base/mutex.h"
 #include "core/base/random.h"
 #include "core/persistence/storage.h"
 #include "storage/memory/memory_state.h"
@@ -14,7 +15,9 @@ namespace sop::memory {
 //
 // 1. Deltas meet images when a record is appended, so a node read is a look-up.
 // 2. Several storages may share one state; each is then one committer on one log.
-// 3. Closing a storage collects the values it sealed and no commit refers to.
+// 3. A storage sees what it appended and what TailMoved told it of, nothing newer: its tail and its
+//    snapshots stand still while others append.
+// 4. Closing a storage collects the values it sealed and no commit refers to.
 // Thread-safe.
 class MemoryStorage : public persistence::Storage,
                       private persistence::NodeStore,
@@ -39,7 +42,8 @@ class MemoryStorage : public persistence::Storage,
   const std::shared_ptr<MemoryState>& state() const { return state_; }
 
  private:
-  absl::StatusOr<std::shared_ptr<const persistence::StorageSnapshot>> TakeSnapshot() override;
+  absl::StatusOr<std::shared_ptr<const persistence::StorageSnapshot>> TakeSnapshot() override
+      SOP_EXCLUDES(view_mu_);
   absl::StatusOr<uint64_t> FreeBytes() override;
   absl::StatusOr<uint64_t> ApproximateSize(TreeId tree) override;
 
@@ -50,15 +54,20 @@ class MemoryStorage : public persistence::Storage,
                                    const persistence::ValueReference& value, uint64_t offset,
                                    uint64_t size) override;
 
-  Sequence Tail() const override { return state_->Tail(); }
+  Sequence Tail() const override SOP_EXCLUDES(view_mu_);
   absl::StatusOr<persistence::AppendResult> Append(Sequence expected_tail,
                                                    const persistence::CommitRecord& record,
-                                                   persistence::Durability durability) override;
+                                                   persistence::Durability durability) override
+      SOP_EXCLUDES(view_mu_);
   bool WantsWrites() const override { return true; }
 
   // Constant after construction.
   const std::shared_ptr<MemoryState> state_;
   const persistence::ApplyFunction apply_;
+
+  // Guarded by view_mu_, which is taken before the state's lock.
+  mutable base::Mutex view_mu_;
+  Sequence view_ SOP_GUARDED_BY(view_mu_);  // a reader of the state
 };
 
 }  // namespace sop::memory

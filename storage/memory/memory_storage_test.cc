@@ -60,6 +60,23 @@ TEST_F(MemoryStorageTest, LoserOfTheTailGetsEveryRecordItMissed) {
   EXPECT_TRUE(std::holds_alternative<persistence::Committed>(*result));
 }
 
+TEST_F(MemoryStorageTest, WhatOthersAppendIsSeenOnceTold) {
+  MemoryStorage other(state_, Concatenate);
+  CommitRecord record = RecordAfter(Sequence{0});
+  record.rows = {{persistence::Space::kMeta, "k", "v"}};
+  ASSERT_TRUE(Commit(other, record).ok());
+  EXPECT_EQ(storage_.log().Tail(), Sequence{0});
+  const auto before = storage_.nodes().TakeSnapshot().value();
+  EXPECT_EQ(before->sequence(), Sequence{0});
+  EXPECT_EQ(before->ReadRow(persistence::Space::kMeta, "k").value(), std::nullopt);
+  ASSERT_TRUE(Commit(storage_, RecordAfter(Sequence{0})).ok());  // TailMoved
+  EXPECT_EQ(storage_.log().Tail(), Sequence{1});
+  const auto after = storage_.nodes().TakeSnapshot().value();
+  EXPECT_EQ(after->sequence(), Sequence{1});
+  EXPECT_EQ(after->ReadRow(persistence::Space::kMeta, "k").value(), "v");
+  EXPECT_EQ(before->ReadRow(persistence::Space::kMeta, "k").value(), std::nullopt);
+}
+
 TEST_F(MemoryStorageTest, SnapshotOutlivesItsStorage) {
   auto storage = std::make_unique<MemoryStorage>(state_, Concatenate);
   CommitRecord record = RecordAfter(Sequence{0});
