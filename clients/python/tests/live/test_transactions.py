@@ -196,6 +196,36 @@ def test_acknowledged_commits_survive_a_kill_and_run_goes_on():
             assert set(read(db, "s")) == {0, *acknowledged}
 
 
+def test_increments_count_once_though_the_server_is_killed():
+    with sop.testing.server() as server:
+        with server.database(patience=30.0) as db:
+            make(db, "s", {n: 0 for n in range(4)})
+            stop = threading.Event()
+
+            def count(n):
+                done = 0
+                while not stop.is_set():
+                    db.run(lambda t: increment(t, (n + done) % 4), timeout=60.0)
+                    done += 1
+                return done
+
+            def increment(t, key):
+                store = db.open_btree("s", t)
+                assert store.find(key)
+                store.update_current_value(store.get_current_value() + 1)
+
+            with ThreadPoolExecutor(6) as pool:
+                counts = [pool.submit(count, n) for n in range(6)]
+                for _ in range(3):
+                    stop.wait(0.5)
+                    server.kill()
+                    server.start()
+                stop.wait(0.5)
+                stop.set()
+                total = sum(each.result() for each in counts)
+            assert sum(read(db, "s").values()) == total > 50
+
+
 def test_open_transaction_is_lost_with_its_server():
     with sop.testing.server() as server:
         with server.database() as db:
