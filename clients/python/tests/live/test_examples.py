@@ -11,7 +11,8 @@ import pytest
 
 import sop
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+CLIENT = Path(__file__).resolve().parents[2]
+EXAMPLES = CLIENT / "examples"
 
 
 class Machine:
@@ -24,10 +25,13 @@ class Machine:
 
     def run(self, name, *changes):
         source = (EXAMPLES / name).read_text()
-        for old, new in (('"/tmp/', f'"{self.folder}/'), *changes):
-            assert old in source, f"{name} does not contain {old!r}"
+        return self.run_source(source, ('"/tmp/', f'"{self.folder}/'), *changes)
+
+    def run_source(self, source, *changes):
+        for old, new in changes:
+            assert old in source, f"the program does not contain {old!r}"
             source = source.replace(old, new)
-        program = self.folder / name
+        program = self.folder / "program.py"
         program.write_text(source)
         done = subprocess.run(
             [sys.executable, str(program)],
@@ -128,3 +132,21 @@ def test_swarm_without_seed_and_without_one_retry(machine):
         ("retry_count < 10", "retry_count < 1"),
     )
     expect_swarm(machine.database("sop_swarm"), printed, {})
+
+
+@pytest.mark.parametrize(
+    "readme, old, printed",
+    [
+        (
+            CLIENT.parents[1] / "README.md",
+            'address="localhost:7373"',
+            ["refused: ann has not enough", 'ann {"balance": 30}', 'ben {"balance": 90}'],
+        ),
+        (CLIENT / "README.md", 'name="shop"', ["{'age': 30}"]),
+    ],
+    ids=["project", "client"],
+)
+def test_program_of_the_readme(machine, readme, old, printed):
+    (source,) = re.findall(r"```python\n(.*?)```", readme.read_text(), re.S)
+    folder = f"stores_folders=[{str(machine.folder / 'readme')!r}]"
+    assert machine.run_source(source, (old, folder)) == printed

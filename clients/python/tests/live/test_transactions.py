@@ -139,6 +139,26 @@ def test_writers_create_one_store_at_once(db):
     assert read(db, "fresh") == {n * 50 + i: n for n in range(8) for i in range(50)}
 
 
+def test_first_commit_decides_the_type_of_keys(db):
+    with db.begin_transaction() as t:
+        db.new_btree("s", t)
+    with pytest.raises(sop.SchemaDecidedError):
+        with db.begin_transaction() as t:
+            assert db.open_btree("s", t).add(sop.Item("text", ""))
+            db.run(lambda other: db.open_btree("s", other).add(sop.Item(1, "")))
+    assert read(db, "s") == {1: ""}
+
+
+def test_store_created_otherwise_meanwhile_is_told(db):
+    options = [sop.BtreeOptions(is_unique=unique) for unique in (True, False)]
+    with pytest.raises(sop.SchemaDecidedError):
+        with db.begin_transaction() as t:
+            db.new_btree("s", t, options[0])
+            db.run(lambda other: db.new_btree("s", other, options[1]))
+    with db.begin_transaction() as t:
+        assert not db.open_btree("s", t).is_unique()
+
+
 def test_removed_store_aborts_its_writers(db):
     make(db, "s", {1: ""})
     with pytest.raises(sop.StoreRemovedError):
