@@ -1,0 +1,354 @@
+"""Every command of sop against a live server: what it prints, where, and its exit code.
+
+Usage: command_line_test.py BUILD_DIR, the folder with server/sopd and clients/cli/sop.
+"""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+from program_runner import Programs
+
+BUILD_DIR = "build/release"
+NUMBERS = itertools.count()
+
+
+class CommandLineTest(unittest.TestCase):
+    """Each test has stores of its own."""
+
+    run_sop: Programs
+
+    @classmethod
+    def setUpClass(cls):
+        cls.sop = Programs(BUILD_DIR)
+        cls.addClassCleanup(cls.sop.close)
+        cls.sop.start()
+
+    def setUp(self):
+        self.store = f"store-{next(NUMBERS)}"
+
+    def count(self, store: str = "") -> int:
+        return int(self.sop.good("count", store or self.store))
+
+    def names(self) -> list[str]:
+        return [store["name"] for store in self.sop.json_lines("store", "list")]
+
+    # ---- the program itself
+
+    def test_help_and_version_go_to_stdout(self):
+        help_text = self.sop.good("--help")
+        for command in ("db", "store", "put", "get", "scan", "count", "rm", "import", "export", "tx"):
+            self.assertRegex(help_text, rf"(?m)^  {command} ")
+            self.assertIn("--help", self.sop.good(command, "--help"))
+        for later in ("vector", "search", "model", "blob", "query", "shell", "bench", "backup", "check"):
+            self.assertNotRegex(help_text, rf"(?m)^  {later} ")
+        self.assertRegex(self.sop.good("--version"), r"^sop \d+\.\d+\.\d+\n$")
+
+    def test_wrong_usage_is_2_and_refusals_are_1(self):
+        for arguments in ([], ["bogus"], ["get"], ["scan", "s", "--limit", "x"], ["tx", "fetch s k"]):
+            self.assertEqual(self.sop.run(*arguments).returncode, 2, arguments)
+        self.assertEqual(self.sop.run("get", "no-such-store", "k").returncode, 1)
+
+    def test_an_error_has_code_reason_message_and_metadata_in_words(self):
+        done = self.sop.run("get", "no-such-store", "k")
+        self.assertEqual(done.stdout, "")
+        self.assertRegex(done.stderr, r"^sop: NOT_FOUND / STORE_NOT_FOUND: .*store = no-such-store")
+        self.assertIn("sop store list", done.stderr)
+        error = self.sop.refusal("get", "no-such-store", "k")
+        self.assertEqual(error["reason"], "STORE_NOT_FOUND")
+        self.assertEqual(error["metadata"]["store"], "no-such-store")
+
+    def test_a_server_that_is_not_there_is_said_so(self):
+        done = self.sop.run("--address", "127.0.0.1:1", "ping")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("UNAVAILABLE", done.stderr)
+        self.assertIn("SOP_ADDRESS", done.stderr)
+
+    def test_ping_and_echo(self):
+        self.assertRegex(self.sop.good("ping"), rf"^{self.sop.address} answers in \d+ us\n$")
+        self.assertEqual(self.sop.json_lines("ping", "--count", "3")[0]["answers"], 3)
+        self.assertEqual(self.sop.good("echo", "grüß dich"), "grüß dich\n")
+
+    # ---- databases and stores
+
+    def test_databases(self):
+        folder = os.path.join(self.sop.stores_root, "mine")
+        made = self.sop.json_lines("db", "create", "mine", "--folder", folder)[0]
+        self.assertEqual((made["name"], made["folder"]), ("mine", folder))
+        self.assertEqual(self.sop.json_lines("db", "create", "mine", "--folder", folder)[0], made)
+        self.assertIn(made, self.sop.json_lines("db", "list"))
+        self.assertEqual(self.sop.json_lines("db", "info", "mine"), [made])
+        self.sop.good("--database", "mine", "store", "create", "inside")
+        self.assertNotIn("inside", self.names())
+        error = self.sop.refusal("db", "delete", "mine", exit_code=2)
+        self.assertIn("--yes", error["message"])
+        self.assertEqual(self.sop.json_lines("db", "info", "mine"), [made])
+        self.sop.good("db", "delete", "mine", "--yes")
+        self.assertEqual(self.sop.refusal("db", "info", "mine")["reason"], "DATABASE_NOT_FOUND")
+        error = self.sop.refusal("db", "create", "out", "--folder", "/var/sop-outside")
+        self.assertEqual(error["reason"], "FOLDER_NOT_ALLOWED")
+
+    def test_stores(self):
+        made = self.sop.json_lines(
+            "store", "create", self.store, "--index", "category,code:desc", "--ride-on", "note",
+            "--types", "code=int64", "--slot-length", "100", "--description", "for people",
+        )[0]  # fmt: skip
+        self.assertEqual(made["slot_length"], 100)
+        self.assertEqual([field["name"] for field in made["index"]], ["category", "code"])
+        types = {field["name"]: field["type"] for field in made["schema"]["fields"]}
+        self.assertEqual(types, {"category": "string", "code": "int64", "note": "string"})
+        described = self.sop.json_lines("store", "info", self.store)[0]
+        self.assertEqual(described["description"], "for people")
+        error = self.sop.refusal("store", "create", self.store, "--slot-length", "200")
+        self.assertEqual((error["reason"], error["metadata"]["option"]), ("OPTIONS_DIFFER", "slot_length"))
+        self.sop.refusal("store", "rm", self.store, exit_code=2)
+        self.assertIn(self.store, self.names())
+        self.sop.good("--yes", "store", "rm", self.store)
+        self.assertNotIn(self.store, self.names())
+        self.assertEqual(self.sop.refusal("store", "rm", self.store, "--yes")["reason"], "STORE_NOT_FOUND")
+
+    # ---- items
+
+    def test_items_are_written_read_and_removed(self):
+        self.sop.good("store", "create", self.store)
+        self.assertEqual(self.sop.json_lines("put", self.store, "k", '{"n":1}')[0]["outcome"], "added")
+        self.assertEqual(self.sop.json_lines("put", self.store, "k", '{"n":2}')[0]["outcome"], "replaced")
+        self.assertEqual(self.sop.good("get", self.store, "k"), '{"n":2}\n')
+        item = self.sop.json_lines("get", self.store, "k")[0]
+        self.assertEqual((item["key"], item["value"]), ("k", {"n": 2}))
+        self.assertEqual(self.sop.refusal("put", self.store, "k", "x", "--add")["reason"], "KEY_EXISTS")
+        self.assertEqual(self.sop.refusal("put", self.store, "l", "x", "--update")["reason"], "KEY_NOT_FOUND")
+        error = self.sop.refusal("put", self.store, "k", "x", "--if-version", str(item["version"] - 1))
+        self.assertEqual(error["reason"], "PRECONDITION_NOT_MET")
+        self.sop.good("put", self.store, "k", "x", "--if-version", str(item["version"]))
+        self.assertEqual(self.sop.json_lines("get", self.store, "k")[0]["text"], "x")
+        self.assertEqual(self.sop.refusal("rm", self.store, "k", "missing")["reason"], "KEY_NOT_FOUND")
+        self.assertEqual(self.count(), 1)
+        self.sop.good("rm", self.store, "k")
+        self.assertEqual(self.count(), 0)
+
+    def test_bytes_come_back_as_they_are(self):
+        self.sop.good("store", "create", self.store)
+        content = bytes(range(256)) * 200
+        path = self.sop.write("bytes", content)
+        self.sop.good("put", self.store, "k", "--value-file", path)
+        got = subprocess.run(
+            [self.sop.sop, "get", self.store, "k", "--raw"],
+            capture_output=True, env=self.sop.environment(), check=True,
+        )  # fmt: skip
+        self.assertEqual(got.stdout, content)
+
+    def test_a_missing_key_is_said_and_the_others_are_printed(self):
+        self.sop.good("store", "create", self.store)
+        self.sop.good("put", self.store, "a", "1")
+        done = self.sop.run("get", self.store, "a", "b", "c")
+        self.assertEqual((done.returncode, done.stdout), (1, "a\t1\n"))
+        self.assertIn("not found: b\nnot found: c\n", done.stderr)
+        self.assertIn("KEY_NOT_FOUND", done.stderr)
+
+    def test_keys_have_the_type_of_the_store(self):
+        self.sop.good("store", "create", self.store, "--key-type", "int64")
+        for number in (10, 9, 0x41):
+            self.sop.good("put", self.store, str(number))
+        self.assertEqual(self.sop.lines("scan", self.store), ["9", "10", "65"])
+        self.assertEqual(self.sop.lines("scan", self.store, "--from", "10", "--to", "0x41"), ["10"])
+        self.assertEqual(self.sop.refusal("put", self.store, "x")["code"], "INVALID_ARGUMENT")
+
+    def test_many_items_are_removed_at_once(self):
+        text = "".join(f"{head}{number:05}\n" for head in "ab" for number in range(12_000))
+        self.sop.good("import", self.store, "-", "--format", "lines", stdin=text.encode())
+        self.sop.refusal("rm", self.store, "--prefix", "a", exit_code=2)
+        self.assertEqual(self.count(), 24_000)
+        self.assertEqual(self.sop.json_lines("--yes", "rm", self.store, "--prefix", "a")[0]["removed"], 12_000)
+        self.assertEqual(self.sop.lines("scan", self.store, "--limit", "1"), ["b00000"])
+        self.sop.good("--yes", "rm", self.store, "--all")
+        self.assertEqual(self.count(), 0)
+        self.sop.refusal("rm", self.store, exit_code=2)
+
+    # ---- import and export
+
+    def test_csv_with_quotes_and_types(self):
+        text = 'id,name,n\r\n1,"Ann ""A"", Jr.",5\r\n2,"two\nlines",\r\n'
+        path = self.sop.write("people.csv", text.encode())
+        self.sop.good("import", self.store, path, "--types", "id=int64,n=int64")
+        items = self.sop.json_lines("scan", self.store)
+        self.assertEqual([item["key"] for item in items], [1, 2])
+        self.assertEqual(items[0]["value"], {"name": 'Ann "A", Jr.', "n": 5})
+        self.assertEqual(items[1]["value"], {"name": "two\nlines", "n": None})
+
+    def test_a_malformed_line_is_named_and_nothing_is_imported(self):
+        rows = [f"{i},x" for i in range(20_000)]
+        rows[15_000] = "15000"
+        rows[16_000] = '16000,"x'
+        path = self.sop.write("bad.csv", ("id,name\n" + "\n".join(rows) + "\n").encode())
+        for more in ([], ["--one-transaction"], ["--batch", "10"]):
+            error = self.sop.refusal("import", self.store, path, *more)
+            self.assertEqual(error["metadata"]["line"], "15002")
+            self.assertRegex(error["message"], "2 malformed lines, the first is line 15002: 1 fields")
+            self.assertNotIn(self.store, self.names())
+        done = self.sop.run("import", self.store, path, "--skip-malformed")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("line 15002: 1 fields instead of 2", done.stderr)
+        self.assertIn("line 16002: a quote that is never closed", done.stderr)
+        self.assertIn("2 malformed lines left out", done.stderr)
+        self.assertRegex(done.stderr, r"19,998 items in [\d.]+ s, [\d,]+ items/s")
+        self.assertEqual(self.count(), 19_998)
+
+    def test_a_key_that_the_store_would_refuse_is_a_malformed_line(self):
+        path = self.sop.write("long.txt", b"good\n" + b"k" * 5000 + b"\n")
+        error = self.sop.refusal("import", self.store, path)
+        self.assertEqual(error["metadata"]["line"], "2")
+        self.assertIn("4096", error["message"])
+
+    def test_what_is_there_is_replaced_kept_or_refused(self):
+        first = self.sop.write("first.csv", b"id,n\na,1\nb,1\n")
+        second = self.sop.write("second.csv", b"id,n\nb,2\nc,2\n")
+        self.sop.good("import", self.store, first)
+        kept = self.sop.json_lines("import", self.store, second, "--existing", "keep")[0]
+        self.assertEqual((kept["added"], kept["already_there"]), (1, 1))
+        self.assertEqual(self.sop.good("get", self.store, "b"), '{"n":"1"}\n')
+        replaced = self.sop.json_lines("import", self.store, second)[0]
+        self.assertEqual((replaced["added"], replaced["replaced"]), (0, 2))
+        self.assertEqual(self.sop.good("get", self.store, "b"), '{"n":"2"}\n')
+        third = self.sop.write("third.csv", b"id,n\nd,3\na,3\n")
+        error = self.sop.refusal("import", self.store, third, "--existing", "fail", "--one-transaction")
+        self.assertEqual(error["reason"], "KEY_EXISTS")
+        self.assertEqual(self.count(), 3)
+
+    def test_messages_stay_below_their_limit(self):
+        value = "v" * 60_000
+        lines = [json.dumps({"id": i, "value": value}) for i in range(200)]
+        path = self.sop.write("large.jsonl", "\n".join(lines).encode())
+        for more in ([], ["--one-transaction"]):
+            self.sop.good("import", self.store, path, "--key", "id", "--value", "value", *more)
+            self.assertEqual(self.count(), 200)
+        self.assertEqual(len(self.sop.good("get", self.store, "7", "--raw")), 60_000)
+        exported = self.sop.lines("export", self.store)
+        self.assertTrue(all(json.loads(line)["text"] == value for line in exported[1:]))
+
+    def test_other_key_columns_than_the_store_has_are_refused(self):
+        path = self.sop.write("pairs.csv", b"a,b,n\nx,y,1\n")
+        self.sop.good("import", self.store, path, "--key", "a,b")
+        error = self.sop.refusal("import", self.store, path, "--key", "b,a")
+        self.assertEqual(error["reason"], "OPTIONS_DIFFER")
+        self.assertEqual(self.sop.lines("scan", self.store), ['x,y\t{"n":"1"}'])
+
+    def check_round_trip(self, lines: list[str]):
+        """An export is read into another store, whose export is the same."""
+        exported = self.sop.lines("export", self.store)
+        self.assertEqual(exported[1:], lines)
+        path = os.path.join(self.sop.folder, self.store + ".export")
+        self.sop.good("export", self.store, path)
+        for number, more in enumerate(([], ["--one-transaction"])):
+            copy = f"{self.store}-copy-{number}"
+            self.sop.good("import", copy, path, *more)
+            again = self.sop.lines("export", copy)
+            self.assertEqual(again[1:], exported[1:])
+            header = json.loads(again[0])
+            header["store"]["name"] = self.store
+            self.assertEqual(header, json.loads(exported[0]))
+
+    def test_an_export_of_every_kind_of_value_reads_back_identically(self):
+        self.sop.good("store", "create", self.store)
+        lines = [
+            '{"key":"a","value":{"z":1,"a":[1.5,"x",null]}}',
+            '{"key":"b","text":"plain text"}',
+            '{"key":"c","bytes":"AAH//g=="}',
+            '{"key":"d","json":"{ \\"spaced\\" : 1.10 }"}',
+            '{"key":"e"}',
+            '{"key":"f\\nß","text":""}',
+        ]
+        self.sop.good("import", self.store, "-", "--format", "export", stdin="\n".join(lines).encode())
+        self.check_round_trip(lines)
+
+    def test_an_export_of_every_type_of_key_reads_back_identically(self):
+        types = {
+            "bool": ["false", "true"],
+            "int64": ["-9223372036854775808", "0", "9223372036854775807"],
+            "double": ["-1e+300", "0.1", "1.0"],
+            "uuid": ['{"$uuid":"00000000-0000-4000-8000-000000000001"}'],
+            "timestamp": ['{"$timestamp":"2026-01-31T12:00:00.000000001+00:00"}'],
+            "bytes": ['{"$bytes":"AAE="}', '{"$bytes":"/w=="}'],
+        }
+        prefix = self.store
+        for name, keys in types.items():
+            with self.subTest(name):
+                self.store = f"{prefix}-{name}"
+                self.sop.good("store", "create", self.store, "--key-type", name)
+                lines = [f'{{"key":{key},"value":1}}' for key in keys]
+                self.sop.good("import", self.store, "-", "--format", "export", stdin="\n".join(lines).encode())
+                self.check_round_trip(lines)
+
+    def test_an_export_of_records_reads_back_identically(self):
+        self.sop.good(
+            "store", "create", self.store, "--index", "b:desc,a", "--ride-on", "note",
+            "--types", "b=int64", "--description", "records", "--value-size", "small",
+        )  # fmt: skip
+        for key in ('{"b":2,"a":"x","note":"n"}', '{"b":10,"a":"x"}', '{"b":2,"a":"a","note":""}'):
+            self.sop.good("put", self.store, key, "v")
+        keys = [item["key"] for item in self.sop.json_lines("scan", self.store)]
+        self.assertEqual([(key["b"], key["a"]) for key in keys], [(10, "x"), (2, "a"), (2, "x")])
+        self.check_round_trip(self.sop.lines("export", self.store)[1:])
+
+    def test_duplicates_are_exported_and_imported(self):
+        self.sop.good("store", "create", self.store, "--duplicates")
+        for value in ("one", "two", "three"):
+            self.sop.good("put", self.store, "k", value, "--add")
+        values = [item["text"] for item in self.sop.json_lines("scan", self.store)]
+        self.assertEqual(values, ["one", "two", "three"])
+        self.check_round_trip(self.sop.lines("export", self.store)[1:])
+
+    # ---- transactions
+
+    def test_a_script_from_stdin_and_from_a_file(self):
+        self.sop.good("store", "create", self.store)
+        script = f"# opening\nput {self.store} 'a key' {{\"n\": 1}}\n\nget {self.store} 'a key'\ncount {self.store}\n"
+        results = self.sop.json_lines("tx", stdin=script.encode())
+        self.assertEqual([line.get("result") for line in results[:-1]], ["added", {"n": 1}, 1])
+        self.assertTrue(results[-1]["committed"])
+        path = self.sop.write("script", script.encode())
+        self.assertEqual(self.sop.json_lines("tx", "--file", path)[0]["result"], "replaced")
+
+    def test_a_dry_run_and_a_failure_write_nothing(self):
+        self.sop.good("store", "create", self.store)
+        self.sop.good("tx", "--dry-run", f"put {self.store} k 1")
+        self.assertEqual(self.count(), 0)
+        error = self.sop.run("tx", f"put {self.store} k 1", f"update {self.store} missing 1", f"put {self.store} l 1")
+        self.assertEqual(error.returncode, 1)
+        self.assertRegex(error.stderr, r'operation 2 "update .* missing 1": .*')
+        self.assertIn(f"left out: put {self.store} l 1", error.stderr)
+        self.assertEqual(self.count(), 0)
+
+    def test_a_write_in_a_read_only_transaction_is_refused(self):
+        self.sop.good("store", "create", self.store)
+        done = self.sop.run("tx", "--read-only", f"count {self.store}", f"put {self.store} k 1")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("READ_ONLY_TRANSACTION", done.stderr)
+
+    def test_an_idle_transaction_expires(self):
+        self.sop.good("store", "create", self.store)
+        done = self.sop.run("tx", "--idle", "0.05", f"put {self.store} k 1", "pause 0.5", f"put {self.store} l 1")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("TRANSACTION_EXPIRED", done.stderr)
+        self.assertEqual(self.count(), 0)
+
+    def test_concurrent_transfers_with_retries_keep_the_sum(self):
+        self.sop.good("tx", f"create {self.store}", f"put {self.store} a 100", f"put {self.store} b 100")
+        command = [self.sop.sop, "tx", "--retry", "50", f"change {self.store} a -1", f"change {self.store} b +1"]
+        running = [
+            subprocess.Popen(command, env=self.sop.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            for _ in range(8)
+        ]
+        for process in running:
+            _, stderr = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 0, stderr)
+        self.assertEqual(self.sop.lines("scan", self.store), ["a\t92", "b\t108"])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        BUILD_DIR = sys.argv.pop(1)
+    unittest.main()
