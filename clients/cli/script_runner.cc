@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -31,8 +32,13 @@ absl::Status InContext(const std::string& context, const absl::Status& status) {
   return result;
 }
 
-// A value as part of a result.
+// A value as part of a result, for reading; `sop get` gives its bytes.
 Json ValueJson(const StoredValue& value) {
+  if (value.format == btree::ValueFormat::kJson) {
+    if (std::optional<Json> json = ParseJson(value.content); json) {
+      return *std::move(json);
+    }
+  }
   Json item = Json::object();
   AddValue(value, &item);
   return item.empty() ? Json("") : item.front();

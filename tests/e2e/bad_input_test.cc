@@ -225,7 +225,13 @@ TEST_P(BadInputTest, IsAnsweredWithItsTypedErrorAndChangesNothing) {
 // ---- keys
 
 grpc::Status SendNan(Calls& calls) {
+  v1::CreateBtreeRequest doubles = StoreToCreate("doubles");
+  v1::KeySchema* schema = doubles.mutable_options()->mutable_schema();
+  schema->set_shape(v1::KEY_SHAPE_SCALAR);
+  schema->add_fields()->set_type(v1::SCALAR_TYPE_DOUBLE);
+  EXPECT_TRUE(calls.Create(doubles).ok());
   v1::AddRequest request = NumberToAdd(2);
+  request.set_store("doubles");
   request.mutable_items(0)->mutable_key()->set_double_value(NAN);
   return calls.Add(request);
 }
@@ -415,7 +421,13 @@ INSTANTIATE_TEST_SUITE_P(Names, BadInputTest, testing::ValuesIn(kNames),
 
 // ---- what is not there
 
-const std::string kNoTransaction = std::string("\x01\x90\0\0\0\0\x70\0\x80\0\0\0\0\0\0\x01", 16);
+// Looks like one of this server's, which it never gave out.
+std::string NoTransaction(Calls& calls) {
+  std::string id = calls.Begin();
+  EXPECT_TRUE(calls.Rollback(id).ok());
+  id.back() ^= 1;
+  return id;
+}
 
 const BadInput kUnknown[] = {
     {"Store",
@@ -465,14 +477,14 @@ const BadInput kUnknown[] = {
     {"Transaction",
      [](Calls& calls) {
        v1::AddRequest request = NumberToAdd(2);
-       request.set_transaction_id(kNoTransaction);
+       request.set_transaction_id(NoTransaction(calls));
        return calls.Add(request);
      },
      StatusCode::NOT_FOUND,
      "TRANSACTION_NOT_FOUND",
      {},
      {}},
-    {"TransactionToRollBack", [](Calls& calls) { return calls.Rollback(kNoTransaction); },
+    {"TransactionToRollBack", [](Calls& calls) { return calls.Rollback(NoTransaction(calls)); },
      StatusCode::NOT_FOUND, "TRANSACTION_NOT_FOUND", std::map<std::string, std::string>(),
      std::vector<std::string>()},
     {"TransactionIdOfTheWrongSize",
@@ -643,7 +655,7 @@ const BadInput kTransactions[] = {
      "PRECONDITION_NOT_MET",
      {},
      {}},
-    {"Session", OpenSession, StatusCode::UNIMPLEMENTED, "UNIMPLEMENTED", {}, {"Execute"}},
+    {"Session", OpenSession, StatusCode::UNIMPLEMENTED, "UNIMPLEMENTED", {}, {"Session"}},
     {"Conflict",
      ConflictingCommit,
      StatusCode::ABORTED,

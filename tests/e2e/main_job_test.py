@@ -114,7 +114,7 @@ class MainJobTest(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("one: committed", done.stdout)
         self.assertNotIn("two: committed", done.stdout)
-        self.assertRegex(done.stderr, r"two: .*ABORTED / CONFLICT: .*store = stock")
+        self.assertRegex(done.stderr, r"ABORTED / CONFLICT: two: .*lamps.*store = stock")
         self.assertIn("Run it again", done.stderr)
         self.assertEqual(run.lines("scan", "stock"), ["chairs\t10", "lamps\t9"])
         # Different keys are no conflict.
