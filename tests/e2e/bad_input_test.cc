@@ -222,6 +222,8 @@ TEST_P(BadInputTest, IsAnsweredWithItsTypedErrorAndChangesNothing) {
   EXPECT_EQ(calls_->Count("texts"), 1u);
 }
 
+std::string NameOf(const testing::TestParamInfo<BadInput>& tested) { return tested.param.name; }
+
 // ---- keys
 
 grpc::Status SendNan(Calls& calls) {
@@ -349,8 +351,7 @@ const BadInput kKeys[] = {
      {}},
 };
 
-INSTANTIATE_TEST_SUITE_P(Keys, BadInputTest, testing::ValuesIn(kKeys),
-                         [](const auto& tested) { return std::string(tested.param.name); });
+INSTANTIATE_TEST_SUITE_P(Keys, BadInputTest, testing::ValuesIn(kKeys), NameOf);
 
 // ---- values and messages
 
@@ -381,8 +382,7 @@ const BadInput kSizes[] = {
      {"65536"}},
 };
 
-INSTANTIATE_TEST_SUITE_P(Sizes, BadInputTest, testing::ValuesIn(kSizes),
-                         [](const auto& tested) { return std::string(tested.param.name); });
+INSTANTIATE_TEST_SUITE_P(Sizes, BadInputTest, testing::ValuesIn(kSizes), NameOf);
 
 // ---- names
 
@@ -416,8 +416,7 @@ const BadInput kNames[] = {
      {}},
 };
 
-INSTANTIATE_TEST_SUITE_P(Names, BadInputTest, testing::ValuesIn(kNames),
-                         [](const auto& tested) { return std::string(tested.param.name); });
+INSTANTIATE_TEST_SUITE_P(Names, BadInputTest, testing::ValuesIn(kNames), NameOf);
 
 // ---- what is not there
 
@@ -512,8 +511,7 @@ const BadInput kUnknown[] = {
      {"77"}},
 };
 
-INSTANTIATE_TEST_SUITE_P(Unknown, BadInputTest, testing::ValuesIn(kUnknown),
-                         [](const auto& tested) { return std::string(tested.param.name); });
+INSTANTIATE_TEST_SUITE_P(Unknown, BadInputTest, testing::ValuesIn(kUnknown), NameOf);
 
 // ---- transactions
 
@@ -664,8 +662,7 @@ const BadInput kTransactions[] = {
      {"numbers"}},
 };
 
-INSTANTIATE_TEST_SUITE_P(Transactions, BadInputTest, testing::ValuesIn(kTransactions),
-                         [](const auto& tested) { return std::string(tested.param.name); });
+INSTANTIATE_TEST_SUITE_P(Transactions, BadInputTest, testing::ValuesIn(kTransactions), NameOf);
 
 // ---- folders and options
 
@@ -748,7 +745,7 @@ const BadInput kFoldersAndOptions[] = {
 };
 
 INSTANTIATE_TEST_SUITE_P(FoldersAndOptions, BadInputTest, testing::ValuesIn(kFoldersAndOptions),
-                         [](const auto& tested) { return std::string(tested.param.name); });
+                         NameOf);
 
 // ---- what is just allowed
 
