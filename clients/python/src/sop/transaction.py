@@ -11,9 +11,13 @@ from typing import Any, Optional
 
 from sop.connection import Connection
 from sop.context import takes_context
-from sop.errors import SopError, TransactionEndedError, UnavailableError
+from sop.errors import DeadlineExceededError, OverloadedError, SopError, TransactionEndedError
+from sop.errors import UnavailableError
 from sop.v1 import transaction_pb2, types_pb2
 from sop.writes import WriteQueue
+
+# The state after a commit was sent, until its answer came.
+_UNKNOWN = "sent for commit"
 
 
 class TransactionMode(IntEnum):
@@ -104,33 +108,38 @@ class Transaction:
         """Makes all writes durable, or none.
 
         ConflictError and its siblings: run the transaction again. While the server cannot be
-        reached the same commit is repeated; the server answers it once. UnavailableError with
-        metadata outcome=unknown: it was sent, and no answer came in time.
+        reached the same commit is repeated; the server answers it once. An error with metadata
+        outcome=unknown means that no answer came in time: commit() again asks for it.
         """
-        try:
-            self.flush()
-        except BaseException:
-            if self._state == "open":
-                self.rollback()
-            raise
+        if self._state != _UNKNOWN:
+            try:
+                self.flush()
+            except BaseException:
+                if self._state == "open":
+                    self.rollback()
+                raise
         request = transaction_pb2.CommitRequest(
             database=self.database_name,
             transaction_id=self.token,
             durability=self.options.durability.value,
         )
-        self._state = "committed"
+        self._state = _UNKNOWN
         try:
             answer = self.connection.call_repeatedly(self.connection.transactions.Commit, request)
-        except SopError as error:
-            self._state = "failed to commit"
-            if isinstance(error, UnavailableError):
-                error.metadata["outcome"] = "unknown"
+        except (UnavailableError, DeadlineExceededError, OverloadedError) as error:
+            error.metadata["outcome"] = "unknown"
             raise
+        except SopError:
+            self._state = "aborted"
+            raise
+        self._state = "committed"
         self.commit_version = answer.commit_version
 
     @takes_context
     def rollback(self) -> None:
-        """Forgets all writes. Nothing happens if it has ended without a commit."""
+        """Forgets all writes. Nothing happens if it has ended without a commit, or may have been
+        committed.
+        """
         if self._state != "open":
             if self._state == "committed":
                 raise TransactionEndedError(f"transaction {self.id} is committed")

@@ -53,6 +53,32 @@ def test_commit_without_any_answer_says_that_the_outcome_is_unknown():
         assert len(runs) == 1, "what may have been committed must not run again"
 
 
+def test_outcome_that_is_unknown_can_be_asked_for_again():
+    with serve() as (script, address):
+        db = sop.Database(sop.DatabaseOptions(address=address, patience=0.05))
+        t = db.begin_transaction()
+        script.fail("Commit", *[UNAVAILABLE] * 100)
+        with pytest.raises(sop.UnavailableError):
+            t.commit()
+        t.rollback()
+        assert script.calls["Rollback"] == 0, "it may be committed"
+        script.failures.clear()
+        t.commit()
+        assert t.commit_version == b"w"
+        assert set(commit_tokens(script)) == {t.token}
+
+
+def test_commit_cut_off_by_its_context_is_unknown():
+    with serve() as (script, address):
+        db = sop.Database(sop.DatabaseOptions(address=address))
+        t = db.begin_transaction()
+        with script.lock, pytest.raises(sop.DeadlineExceededError) as caught:
+            t.commit(sop.Context(timeout=0.1))
+        assert caught.value.metadata["outcome"] == "unknown"
+        t.commit()
+        assert t.commit_version == b"w"
+
+
 def test_run_repeats_what_was_aborted(scripted):
     script, db = scripted
     script.fail("Commit", CONFLICT, CONFLICT)
