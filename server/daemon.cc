@@ -21,6 +21,8 @@ namespace {
 
 // How often idle transactions and databases are looked for.
 constexpr auto kHouseKeepingPeriod = std::chrono::milliseconds(500);
+// Measuring walks through folders: not so often.
+constexpr int kRoundsBetweenMeasures = 20;
 
 // "127.0.0.1:0" with the port that was taken.
 std::string AddressOf(const std::string& configured, int port) {
@@ -126,7 +128,7 @@ std::string Daemon::Greeting() const {
 }
 
 void Daemon::KeepHouse() {
-  for (;;) {
+  for (int round = 0;; ++round) {
     {
       base::MutexLock lock(mu_);
       if (!stopping_) wake_.WaitFor(mu_, kHouseKeepingPeriod);
@@ -134,6 +136,7 @@ void Daemon::KeepHouse() {
     }
     transactions_->Sweep();
     databases_->CloseIdle();
+    if (round % kRoundsBetweenMeasures == 0) databases_->MeasureDisk();
   }
 }
 

@@ -8,6 +8,7 @@
 #include "core/base/status_macros.h"
 #include "fmt/format.h"
 #include "server/observe/log.h"
+#include "server/session/open_database.h"
 #include "server/status/wire_status.h"
 
 namespace sop::rpc {
@@ -86,6 +87,10 @@ grpc::Status CallScope::Conclude(const absl::Status& status) {
 
 void CallScope::Record(int64_t response_bytes) {
   const absl::Duration took = context_.age();
+  if (context_.counted != nullptr) {
+    context_.counted->metrics.bytes->Increment(
+        static_cast<double>(request_bytes_ + response_bytes));
+  }
   context_.method().metrics->Finished({.code = outcome_.code(),
                                        .took = took,
                                        .request_bytes = request_bytes_,

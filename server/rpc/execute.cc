@@ -112,6 +112,7 @@ void Executor::RunJob(Job job, std::shared_ptr<session::OpenDatabase> database) 
   UnaryCall& call = *job.call;
   const v1::ExecuteRequest& request = *job.request;
   ++job.tries;
+  call.context().counted = database;
   auto options = TransactionOptionsFromProto(request.mode(), request.isolation());
   absl::Status status = options.status();
   status.Update(CheckCount("operations", request.operations_size()));

@@ -55,6 +55,7 @@ void OperationRunner::RunInTransaction(const Job& job, const session::Turn& turn
     if (turn->ended()) parts_.transactions.Remove(*turn);
     return call.Complete(status);
   }
+  call.context().counted = turn->shared_database();
   OperationScope scope = {
       .context = call.context(), .database = turn->database(), .stores = turn->stores()};
   status = job.run(scope, *job.request, job.response);
@@ -66,6 +67,7 @@ void OperationRunner::RunInTransaction(const Job& job, const session::Turn& turn
 void OperationRunner::RunAlone(Job job, std::shared_ptr<session::OpenDatabase> database) {
   UnaryCall& call = *job.call;
   ++job.tries;
+  call.context().counted = database;
   absl::Status status = call.context().CheckWanted();
   if (!status.ok()) return call.Complete(status);
   if (!job.request_id.IsZero()) {

@@ -40,6 +40,7 @@ absl::Status ScanCall::Prepare() {
                        convert::UuidFromProto("transaction_id", request_.transaction_id()));
   if (id.IsZero()) return absl::OkStatus();
   SOP_ASSIGN_OR_RETURN(transaction_, parts_.transactions.Find(id, request_.database()));
+  scope_.context().counted = transaction_->shared_database();
   return absl::OkStatus();
 }
 
@@ -76,6 +77,7 @@ void ScanCall::MakeInTransaction(const session::Turn& turn) {
 
 absl::Status ScanCall::StartAlone() {
   SOP_ASSIGN_OR_RETURN(database_, parts_.databases.Acquire(request_.database()));
+  scope_.context().counted = database_;
   stores_ = database_->engine->Begin(
       {.mode = txn::Mode::kReadOnly, .isolation = txn::Isolation::kSerializable});
   SOP_ASSIGN_OR_RETURN(catalog::OpenStore * open,

@@ -36,6 +36,20 @@ std::string NameOfFolder(const std::string& folder) {
   return fmt::format("{}-{:08x}", last, base::Checksum32(folder));
 }
 
+// Bytes of all files in the folder; those that vanish meanwhile count nothing.
+uint64_t BytesIn(const std::string& folder) {
+  uint64_t bytes = 0;
+  std::error_code error;
+  std::filesystem::recursive_directory_iterator it(folder, error);
+  for (; !error && it != std::filesystem::recursive_directory_iterator(); it.increment(error)) {
+    std::error_code vanished;
+    if (!it->is_regular_file(vanished)) continue;
+    const uint64_t size = it->file_size(vanished);
+    if (!vanished) bytes += size;
+  }
+  return bytes;
+}
+
 absl::StatusOr<DatabaseList> ReadList(base::FileSystem& files, const std::string& path) {
   if (!files.Exists(path)) return DatabaseList();
   SOP_ASSIGN_OR_RETURN(const auto file, files.OpenForRead(path));
@@ -59,7 +73,14 @@ absl::StatusOr<std::unique_ptr<DatabaseRegistry>> DatabaseRegistry::Open(Options
   options.home_folder = home.string();
   auto registry = std::unique_ptr<DatabaseRegistry>(new DatabaseRegistry(std::move(options)));
   const std::string& folder = registry->options_.home_folder;
-  SOP_ASSIGN_OR_RETURN(registry->lock_, files.Lock(folder + "/" + kLockFile));
+  auto held = files.Lock(folder + "/" + kLockFile);
+  if (!held.ok()) {
+    return Error(ReasonOf(held.status()),
+                 fmt::format("data directory {} cannot be had: {}", base::Printable(folder),
+                             std::string(held.status().message())),
+                 DetailsOf(held.status()));
+  }
+  registry->lock_ = *std::move(held);
   SOP_ASSIGN_OR_RETURN(DatabaseList list, ReadList(files, folder + "/" + kListFile));
   base::MutexLock lock(registry->mu_);
   for (auto& known : list) {
@@ -292,6 +313,17 @@ std::vector<std::shared_ptr<DatabaseRegistry::Entry>> DatabaseRegistry::All() {
   base::MutexLock lock(mu_);
   for (const auto& entry : entries_) entries.push_back(entry.second);
   return entries;
+}
+
+void DatabaseRegistry::MeasureDisk() {
+  for (const auto& entry : All()) {
+    if (!entry->mu.TryLock()) continue;
+    const std::shared_ptr<OpenDatabase> open = entry->open;
+    entry->mu.Unlock();
+    if (open != nullptr) {
+      open->metrics.disk_bytes->Set(static_cast<double>(BytesIn(open->folder)));
+    }
+  }
 }
 
 void DatabaseRegistry::CloseIdle() {

@@ -86,6 +86,8 @@ class DatabaseRegistry {
   absl::Status Delete(std::string_view name, Uuid expected_uuid, absl::Duration patience)
       SOP_EXCLUDES(mu_);
 
+  // Measures the files of open databases, for the metrics.
+  void MeasureDisk() SOP_EXCLUDES(mu_);
   // Closes what nobody has used for the idle time.
   void CloseIdle() SOP_EXCLUDES(mu_);
 

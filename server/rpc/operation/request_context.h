@@ -1,11 +1,16 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "core/base/clock.h"
+
+namespace sop::session {
+struct OpenDatabase;
+}  // namespace sop::session
 
 namespace sop::rpc {
 
@@ -31,6 +36,9 @@ class RequestContext {
   std::string store;
   // 32 hexadecimal digits of the caller's `traceparent`, or empty.
   std::string trace_id;
+  // The database that the call's bytes are counted for, once it is known. Shared because the answer
+  // is measured after the work is done.
+  std::shared_ptr<session::OpenDatabase> counted;
   // What an answer may still hold, in bytes.
   int64_t response_budget_bytes = 4 << 20;
 

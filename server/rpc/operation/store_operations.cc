@@ -60,7 +60,8 @@ absl::Status Run(OperationScope& scope, const v1::ListStoresRequest& request,
   SOP_ASSIGN_OR_RETURN(const auto entries, scope.stores.List(request.page_token(), page_size));
   for (const auto& entry : entries) {
     SOP_RETURN_IF_ERROR(scope.context.CheckWanted());
-    convert::StoreToProto(*entry, response->add_stores());
+    SOP_ASSIGN_OR_RETURN(catalog::OpenStore * store, scope.stores.Open(entry->name));
+    SOP_RETURN_IF_ERROR(Describe(*store, response->add_stores()));
   }
   if (entries.size() == page_size) response->set_next_page_token(entries.back()->name);
   return absl::OkStatus();
