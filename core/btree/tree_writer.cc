@@ -88,7 +88,10 @@ DeltaView TreeWriter::MakeDelta(const NodeVersion& leaf, std::span<const TreeWri
     const bool replaces = write.kind == DeltaKind::kErase || write.kind == DeltaKind::kPut;
     if (found && replaces && before.is_reference()) {
       const auto reference = DecodeReference(before.value);
-      if (reference.has_value()) changes_.freed_values.push_back(*reference);
+      // The same value in an item written anew stays in use.
+      const bool kept = write.kind == DeltaKind::kPut && write.item.is_reference() &&
+                        write.item.value == before.value;
+      if (reference.has_value() && !kept) changes_.freed_values.push_back(*reference);
     }
     DeltaOperation operation;
     operation.kind = write.kind;

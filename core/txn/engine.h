@@ -90,7 +90,8 @@ class Engine {
   // UNAVAILABLE after the log failed.
   absl::Status health() const;
 
-  // Folds count records into their nodes, so that the next opening is quick. Waits.
+  // Folds count records into their nodes, so that the next opening is quick. Waits. UNAVAILABLE,
+  // DATA_LOSS or kDiskFull: they stay, and counts stay exact.
   absl::Status Fold();
 
   TransactionId MakeTransactionId();
@@ -110,6 +111,7 @@ class Engine {
     uint64_t whole_images = 0;
     uint64_t count_records = 0;
     uint64_t queued = 0;
+    uint64_t snapshots = 0;  // kept track of; released ones are swept now and then
     NodeCache::Counters cache;
   };
   Statistics statistics() const;

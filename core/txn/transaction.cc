@@ -114,10 +114,15 @@ absl::StatusOr<int64_t> Transaction::OwnGrowth(TreeSlot slot, std::string_view b
     const bool there_after = write.kind != OwnWriteKind::kErase;
     if (write.kind == OwnWriteKind::kPut && write.change == ChangeKind::kValueOnly) continue;
     if (write.kind == OwnWriteKind::kSetRideOn) continue;
+    // Whether the key was there decides what this transaction is told.
+    if (Tracks(Tracking::kTracked)) {
+      read_set_.AddPoint(slot.index, own.key(), ReadMode::kKeyOnly);
+    }
     SOP_ASSIGN_OR_RETURN(const auto before, GetBase(tree, own.key()));
     growth += static_cast<int64_t>(there_after) - static_cast<int64_t>(before.has_value());
   }
   SOP_RETURN_IF_ERROR(own.status());
+  SOP_RETURN_IF_ERROR(CoarsenIfNeeded());
   return growth;
 }
 
@@ -179,6 +184,22 @@ absl::Status Transaction::CheckWritable(uint64_t bytes) const {
   return absl::OkStatus();
 }
 
+// What is left of the key by `before`, which has it in the overlay, with `write` on top.
+absl::StatusOr<std::optional<btree::Item>> Transaction::Join(TreeSlot slot, std::string_view key,
+                                                             const OwnWrite& before,
+                                                             const OwnWrite& write) {
+  std::optional<btree::Item> base;
+  if (before.kind == OwnWriteKind::kSetRideOn || before.kind == OwnWriteKind::kAdd) {
+    if (Tracks(Tracking::kTracked)) {
+      read_set_.AddPoint(slot.index, key, ReadMode::kItem);
+      SOP_RETURN_IF_ERROR(CoarsenIfNeeded());
+    }
+    SOP_ASSIGN_OR_RETURN(base, GetBase(at(slot), key));
+  }
+  SOP_ASSIGN_OR_RETURN(const auto item, ApplyOwnWrite(before, base.has_value() ? &*base : nullptr));
+  return ApplyOwnWrite(write, item.has_value() ? &*item : nullptr);
+}
+
 // Joins what the transaction meant to do to the key before with what it means to do now.
 absl::Status Transaction::Write(TreeSlot slot, std::string_view key, OwnWrite write) {
   SOP_RETURN_IF_ERROR(CheckWritable(key.size() + write.value.size() + write.ride_on.size()));
@@ -194,17 +215,18 @@ absl::Status Transaction::Write(TreeSlot slot, std::string_view key, OwnWrite wr
     if (partial && before.kind == OwnWriteKind::kAdd && write.kind == OwnWriteKind::kAdd) {
       write.amount = static_cast<int64_t>(static_cast<uint64_t>(write.amount) +
                                           static_cast<uint64_t>(before.amount));
-    } else if (partial && before.kind != OwnWriteKind::kSetRideOn) {
-      SOP_ASSIGN_OR_RETURN(const auto item, ApplyOwnWrite(before, nullptr));
-      SOP_ASSIGN_OR_RETURN(joined, ApplyOwnWrite(write, item.has_value() ? &*item : nullptr));
-      if (joined.has_value()) {
-        write.kind = OwnWriteKind::kPut;
-        write.format = joined->format;
-        write.ride_on = joined->ride_on;
-        write.value = joined->value;
-        write.out_of_node = before.out_of_node;
-        write.counter = (joined->flags & btree::kItemIsCounter) != 0;
-      }
+    } else if (partial && before.kind != write.kind) {
+      SOP_ASSIGN_OR_RETURN(joined, Join(slot, key, before, write));
+      // Ride-on bytes of a key that this transaction erased: still erased.
+      if (!joined.has_value()) return absl::OkStatus();
+      write.kind = OwnWriteKind::kPut;
+      write.format = joined->format;
+      write.ride_on = joined->ride_on;
+      write.value = joined->value;
+      write.out_of_node = before.out_of_node;
+      write.counter = (joined->flags & btree::kItemIsCounter) != 0;
+      write.late_key_offset = before.late_key_offset;
+      write.late_value_offset = before.late_value_offset;
     }
     if (before.change == ChangeKind::kStructural) write.change = ChangeKind::kStructural;
   } else {

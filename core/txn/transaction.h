@@ -152,6 +152,8 @@ class Transaction {
   absl::Status CoarsenIfNeeded();
   absl::Status CheckWritable(uint64_t bytes) const;
   absl::Status Write(TreeSlot tree, std::string_view key, OwnWrite write);
+  absl::StatusOr<std::optional<btree::Item>> Join(TreeSlot tree, std::string_view key,
+                                                  const OwnWrite& before, const OwnWrite& write);
   // How many items more the transaction's own writes make of [begin, end).
   absl::StatusOr<int64_t> OwnGrowth(TreeSlot tree, std::string_view begin, std::string_view end);
   absl::StatusOr<std::optional<btree::Item>> GetBase(const Tree& tree, std::string_view key) const;

@@ -188,6 +188,7 @@ absl::StatusOr<std::optional<uint64_t>> TransactionCursor::BaseRankOf(uint64_t r
     const auto merged_rank = static_cast<uint64_t>(static_cast<int64_t>(before) + growth);
     if (rank < merged_rank) break;
     SOP_ASSIGN_OR_RETURN(const OwnWrite write, DecodeOwnWrite(own.payload()));
+    if (tracked_) transaction_.read_set_.AddPoint(tree_.index, own.key(), ReadMode::kKeyOnly);
     SOP_ASSIGN_OR_RETURN(const auto base, transaction_.GetBase(tree, own.key()));
     SOP_ASSIGN_OR_RETURN(const auto after,
                          ApplyOwnWrite(write, base.has_value() ? &*base : nullptr));

@@ -116,6 +116,11 @@ CommitBuilder::Verdict CommitBuilder::TryAdd(CommitRequest& request, absl::Statu
     if (!status->ok()) break;
     *status = assumption->Settle(view);
   }
+  // A tree that was bound just now may be one that this group writes.
+  if (status->ok() && !empty && validator.CountsDependOnLastGroup(transaction)) {
+    view.Unbind();
+    return Verdict::kGroupFull;
+  }
   if (status->ok()) *status = validator.Validate(transaction);
   if (!status->ok()) {
     view.Unbind();
@@ -187,6 +192,9 @@ absl::StatusOr<std::optional<btree::Item>> CommitBuilder::ReadHead(TreeId tree,
 // What the newest state may refuse, asked before anything is merged.
 absl::Status CommitBuilder::CheckMergeable(const Transaction& transaction) {
   for (const auto& tree : transaction.trees_) {
+    if (!tree->overlay.empty() && !tree->id.has_value()) {
+      return Error(Reason::kInternal, "a tree was written to but never bound");
+    }
     Overlay::Iterator own(tree->overlay);
     for (own.SeekToFirst(); own.Valid(); own.Next()) {
       SOP_ASSIGN_OR_RETURN(const OwnWrite write, DecodeOwnWrite(own.payload()));
@@ -195,9 +203,6 @@ absl::Status CommitBuilder::CheckMergeable(const Transaction& transaction) {
       SOP_RETURN_IF_ERROR(ApplyOwnWrite(write, item.has_value() ? &*item : nullptr).status());
     }
     SOP_RETURN_IF_ERROR(own.status());
-    if (!tree->overlay.empty() && !tree->id.has_value()) {
-      return Error(Reason::kInternal, "a tree was written to but never bound");
-    }
   }
   return absl::OkStatus();
 }
@@ -269,6 +274,11 @@ absl::Status CommitBuilder::MergePartial(TreeId tree, NetWrites& writes, const s
   if (it->second.kind == DeltaKind::kAdd && write.kind == OwnWriteKind::kAdd) {
     it->second.amount = static_cast<int64_t>(static_cast<uint64_t>(it->second.amount) +
                                              static_cast<uint64_t>(write.amount));
+    it->second.sequence = net.sequence;
+    return absl::OkStatus();
+  }
+  if (it->second.kind == DeltaKind::kSetRideOn && write.kind == OwnWriteKind::kSetRideOn) {
+    it->second.item.ride_on = std::string(write.ride_on);
     it->second.sequence = net.sequence;
     return absl::OkStatus();
   }
@@ -349,10 +359,12 @@ absl::StatusOr<CommitBuilder::Finished> CommitBuilder::Finish(TreeId* damaged) {
   size_t writes = 0;
   for (const TreeId tree : group_->dropped_trees) group_->trees.erase(tree);
   for (const auto& [tree, net] : group_->trees) writes += net.writes.size();
-  // Nodes get Serials of a sequence that has room for all of them.
+  // Nodes get Serials of sequences that have room for all of them. Every node version carries the
+  // last of these, so it has to be known before: a count record above the images that it is for
+  // would be counted twice.
+  const uint64_t most_nodes = writes * 2 + 64;
   serials_.NextSequence();
-  SOP_CHECK(writes * 2 + 64 < kSerialsPerSequence * 4);
-  group_->last = serials_.current();
+  group_->last = Sequence{serials_.current().value + most_nodes / kSerialsPerSequence};
   for (const auto& [tree, net] : group_->trees) {
     const absl::Status status = WriteTree(tree, net, &finished);
     if (!status.ok()) {
@@ -360,7 +372,7 @@ absl::StatusOr<CommitBuilder::Finished> CommitBuilder::Finish(TreeId* damaged) {
       return status;
     }
   }
-  group_->last = serials_.current();
+  SOP_CHECK(serials_.current() <= group_->last);
   persistence::CommitRecord& record = group_->record;
   record.first = group_->first;
   record.last = group_->last;

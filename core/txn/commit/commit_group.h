@@ -16,6 +16,7 @@
 #include "core/btree/node/delta.h"
 #include "core/persistence/storage.h"
 #include "core/txn/commit/conflict_window.h"
+#include "core/txn/commit/meta_rows.h"
 #include "core/txn/count_ledger.h"
 #include "core/txn/engine.h"
 #include "core/txn/transaction.h"
@@ -67,7 +68,10 @@ struct CommitGroup {
   // What was installed in the node cache, to be taken back if the group is not written.
   std::vector<std::pair<TreeId, NodeId>> installed;
   size_t bytes = 0;
-  TreeId next_tree_id_before;  // what the group's tree ids began with
+  // What the builder's state was before this group, to be restored if it is not written.
+  TreeId next_tree_id_before;
+  OutcomeTotals outcome_totals_before;
+  Sequence folded_through_before;
   // A group that only folds count records: what it folds through.
   std::optional<Sequence> fold_through;
 };

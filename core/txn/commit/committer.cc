@@ -89,21 +89,28 @@ Engine::Statistics Committer::statistics() const {
     statistics = counters_;
     statistics.queued = queue_.size();
   }
+  {
+    base::MutexLock lock(published_mu_);
+    statistics.snapshots = snapshots_.size();
+  }
   statistics.count_records = ledger_.records();
   statistics.cache = const_cast<NodeCache&>(cache_).counters();
   return statistics;
+}
+
+absl::Status Committer::CheckKept(const Uuid& token) const {
+  const absl::Time kept_since = options_.clock->Now() - options_.limits.outcome_retention;
+  if (token > outcomes_removed_through_ && TokenTime(token) >= kept_since) return absl::OkStatus();
+  return Error(Reason::kOutcomeUnknown,
+               fmt::format("outcome of {} is no longer kept", token.ToString()),
+               {{"token", token.ToString()}});
 }
 
 absl::StatusOr<std::optional<Outcome>> Committer::FindOutcome(const Uuid& token) {
   {
     base::MutexLock lock(mu_);
     if (in_flight_.contains(token)) return std::nullopt;
-    const absl::Time kept_since = options_.clock->Now() - options_.limits.outcome_retention;
-    if (token <= outcomes_removed_through_ || TokenTime(token) < kept_since) {
-      return Error(Reason::kOutcomeUnknown,
-                   fmt::format("outcome of {} is no longer kept", token.ToString()),
-                   {{"token", token.ToString()}});
-    }
+    SOP_RETURN_IF_ERROR(CheckKept(token));
   }
   SOP_ASSIGN_OR_RETURN(
       const auto row, published()->storage().ReadRow(persistence::Space::kOutcomes, token.Bytes()));
@@ -193,14 +200,21 @@ void Committer::BuildOnce() {
   std::vector<Answer> answers;
   Requests left;
   std::shared_ptr<CommitGroup> group;
+  absl::Status fold_status;
   if (fold) {
-    group = Install(BuildFold());
+    auto finished = BuildFold();
+    fold_status = finished.status();
+    if (finished.ok()) group = Install(*std::move(finished));
   } else if (auto finished = Build(std::move(requests), unpublished.get(), &answers, &left)) {
     group = Install(*std::move(finished));
   }
   {
     base::MutexLock lock(mu_);
-    if (fold) fold_wanted_ = false;
+    if (fold) {
+      fold_wanted_ = false;
+      fold_unwritten_ = fold_status.ok();
+      fold_status_ = fold_status;
+    }
     Requeue(std::move(left));
     if (group != nullptr) last_group_ = group->requests.size();
     if (group != nullptr && ++groups_since_fold_ >= options_.groups_between_folds) {
@@ -230,7 +244,11 @@ absl::StatusOr<std::optional<Outcome>> Committer::EarlierOutcome(const CommitReq
   SOP_ASSIGN_OR_RETURN(const auto row,
                        published()->storage().ReadRow(persistence::Space::kOutcomes,
                                                       request.options.token->Bytes()));
-  if (!row.has_value()) return std::nullopt;
+  if (!row.has_value()) {
+    base::MutexLock lock(mu_);
+    SOP_RETURN_IF_ERROR(CheckKept(*request.options.token));
+    return std::nullopt;
+  }
   SOP_ASSIGN_OR_RETURN(Outcome outcome, DecodeOutcome(*row));
   return outcome;
 }
@@ -317,6 +335,7 @@ std::shared_ptr<CommitGroup> Committer::Install(CommitBuilder::Finished finished
   }
   ledger_.Add(group->last, finished.counts);
   built_tail_ = group->last;
+  group->outcome_totals_before = outcome_totals_;
   AddOutcomeRows(*group);
   return group;
 }
@@ -366,6 +385,7 @@ void Committer::Requeue(Requests requests) {
 
 void Committer::EndWriting() {
   writing_ = false;
+  if (writing_group_->fold_through.has_value()) fold_unwritten_ = false;
   writing_group_ = nullptr;
   stop_building_ = false;
   changed_.NotifyAll();

@@ -81,12 +81,15 @@ class Committer {
                    std::vector<Answer>* answers, Requests* left);
   void ForgetGroup(const CommitGroup& group, TreeId next_tree_id);
   // What a request id committed before, if it did.
-  absl::StatusOr<std::optional<Outcome>> EarlierOutcome(const CommitRequest& request);
+  // kOutcomeUnknown for a token so old that its outcome may have been removed.
+  absl::StatusOr<std::optional<Outcome>> EarlierOutcome(const CommitRequest& request)
+      SOP_EXCLUDES(mu_);
+  absl::Status CheckKept(const Uuid& token) const SOP_REQUIRES(mu_);
   std::shared_ptr<CommitGroup> Install(CommitBuilder::Finished finished);
   void AddOutcomeRows(CommitGroup& group);
-  CommitBuilder::Finished BuildFold();
-  void FoldNode(const CountLedger::Node& node, const Snapshot& snapshot,
-                persistence::CommitRecord* record);
+  absl::StatusOr<CommitBuilder::Finished> BuildFold();
+  absl::Status FoldNode(const CountLedger::Node& node, const Snapshot& snapshot,
+                        persistence::CommitRecord* record);
 
   // --- The writer ---
   void WriteOnce(std::shared_ptr<CommitGroup> group) SOP_EXCLUDES(mu_);
@@ -115,6 +118,7 @@ class Committer {
   std::shared_ptr<const Snapshot> published_ SOP_GUARDED_BY(published_mu_);
   // Snapshots handed out, oldest first; expired ones are dropped from the front.
   std::deque<std::weak_ptr<const Snapshot>> snapshots_ SOP_GUARDED_BY(published_mu_);
+  size_t sweep_snapshots_at_ SOP_GUARDED_BY(published_mu_) = 64;
   // Count records up to `second` are folded; needed until no snapshot below `first` is left.
   std::deque<std::pair<Sequence, Sequence>> folded_ SOP_GUARDED_BY(published_mu_);
 
@@ -143,6 +147,8 @@ class Committer {
   bool wake_pending_ SOP_GUARDED_BY(mu_) = false;
   Uuid outcomes_removed_through_ SOP_GUARDED_BY(mu_);
   bool fold_wanted_ SOP_GUARDED_BY(mu_) = false;
+  bool fold_unwritten_ SOP_GUARDED_BY(mu_) = false;  // built, not yet in the log
+  absl::Status fold_status_ SOP_GUARDED_BY(mu_);     // of the last one tried
   absl::Status failure_ SOP_GUARDED_BY(mu_);
   Engine::Statistics counters_ SOP_GUARDED_BY(mu_);
 };

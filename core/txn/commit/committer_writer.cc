@@ -17,7 +17,8 @@ void Committer::WriteOnce(std::shared_ptr<CommitGroup> group) {
   const Sequence expected{group->first.value - 1};
   auto appended = storage_.log().Append(expected, group->record, group->durability);
   if (!appended.ok()) {
-    if (ReasonOf(appended.status()) == Reason::kDiskFull) {
+    const Reason reason = ReasonOf(appended.status());
+    if (reason == Reason::kDiskFull || reason == Reason::kPreconditionNotMet) {
       Refuse(std::move(group), appended.status());
     } else {
       Fail(std::move(group), appended.status());
@@ -61,15 +62,21 @@ absl::Status Committer::Publish(Sequence tail) {
   auto snapshot =
       std::make_shared<const Snapshot>(tail, std::move(storage_snapshot), cache_, ledger_);
   std::shared_ptr<const Snapshot> previous;  // released after the lock
+  std::shared_ptr<const Snapshot> front;
   Sequence oldest;
   std::optional<Sequence> drop_through;
   {
     base::MutexLock lock(published_mu_);
     snapshots_.push_back(snapshot);
     previous = std::exchange(published_, std::move(snapshot));
-    while (snapshots_.front().expired()) snapshots_.pop_front();
-    const auto front = snapshots_.front().lock();
-    oldest = front == nullptr ? tail : front->sequence();
+    // Held from here on, so that the oldest cannot go between being found and being named.
+    while ((front = snapshots_.front().lock()) == nullptr) snapshots_.pop_front();
+    oldest = front->sequence();
+    // Behind one that is held for hours the others would pile up.
+    if (snapshots_.size() >= sweep_snapshots_at_) {
+      std::erase_if(snapshots_, [](const auto& kept) { return kept.expired(); });
+      sweep_snapshots_at_ = std::max<size_t>(64, snapshots_.size() * 2);
+    }
     while (!folded_.empty() && folded_.front().first <= oldest) {
       drop_through = folded_.front().second;
       folded_.pop_front();
@@ -92,7 +99,11 @@ void Committer::TakeBack(const CommitGroup& group) {
   for (const auto& [tree, node] : group.installed) cache_.Withdraw(tree, node, tail);
   ledger_.DropAbove(tail);
   ForgetGroup(group, group.next_tree_id_before);
+  if (group.fold_through.has_value()) folded_through_ = group.folded_through_before;
+  outcome_totals_ = group.outcome_totals_before;
   built_tail_ = tail;
+  base::MutexLock lock(mu_);
+  outcomes_removed_through_ = outcome_totals_.removed_through;
 }
 
 void Committer::Refuse(std::shared_ptr<CommitGroup> group, const absl::Status& status) {
@@ -106,6 +117,7 @@ void Committer::Refuse(std::shared_ptr<CommitGroup> group, const absl::Status& s
   {
     base::MutexLock lock(mu_);
     if (next != nullptr) Requeue(std::move(next->requests));
+    if (group->fold_through.has_value()) fold_status_ = status;
     EndWriting();
   }
   Send(std::move(answers));
@@ -122,6 +134,8 @@ void Committer::Adopt(const persistence::CommitRecord& record) {
       if (const auto next = DecodeNextTree(*row.value)) build_state_.next_tree_id = *next;
     } else if (row.key == kOutcomeTotalsRow) {
       if (const auto totals = DecodeOutcomeTotals(*row.value)) outcome_totals_ = *totals;
+      base::MutexLock lock(mu_);
+      outcomes_removed_through_ = outcome_totals_.removed_through;
     } else if (row.key.starts_with(kCountRecordsBegin)) {
       const auto changes = DecodeCountRecord(*row.value);
       if (!changes.ok()) continue;
@@ -202,14 +216,13 @@ absl::Status Committer::Fold() {
   if (!failure_.ok()) return failure_;
   fold_wanted_ = true;
   if (ShouldBuild()) Wake();
-  while (failure_.ok() && (fold_wanted_ || building_ || waiting_ != nullptr || writing_)) {
-    changed_.Wait(mu_);
-  }
-  return failure_;
+  while (failure_.ok() && (fold_wanted_ || fold_unwritten_)) changed_.Wait(mu_);
+  return failure_.ok() ? fold_status_ : failure_;
 }
 
 // Nothing is unwritten now, so the published snapshot is the newest state.
-CommitBuilder::Finished Committer::BuildFold() {
+absl::StatusOr<CommitBuilder::Finished> Committer::BuildFold() {
+  groups_since_fold_ = 0;
   CommitBuilder::Finished finished;
   finished.group = std::make_unique<CommitGroup>();
   CommitGroup& group = *finished.group;
@@ -218,27 +231,28 @@ CommitBuilder::Finished Committer::BuildFold() {
   group.last = group.first;
   group.next_tree_id_before = build_state_.next_tree_id;
   group.fold_through = snapshot->sequence();
+  group.folded_through_before = folded_through_;
   group.record.first = group.first;
   group.record.last = group.last;
   for (const CountLedger::Node& node : ledger_.InnerNodes(snapshot->sequence())) {
-    FoldNode(node, *snapshot, &group.record);
+    SOP_RETURN_IF_ERROR(FoldNode(node, *snapshot, &group.record));
   }
   for (const Sequence sequence : ledger_.Records(folded_through_, snapshot->sequence())) {
     group.record.rows.push_back(
         {persistence::Space::kMeta, CountRecordKey(sequence), std::nullopt});
   }
   folded_through_ = snapshot->sequence();
-  groups_since_fold_ = 0;
   return finished;
 }
 
-// A node that is gone, or damaged, has no counts to keep.
-void Committer::FoldNode(const CountLedger::Node& node, const Snapshot& snapshot,
-                         persistence::CommitRecord* record) {
-  auto bytes = snapshot.storage().ReadNode(node.tree, node.inner);
-  if (!bytes.ok() || !bytes->has_value()) return;
-  const auto image = btree::NodeImage::Parse(**std::move(bytes));
-  if (!image.ok() || (*image)->is_leaf()) return;
+// A node that is gone, or damaged, has no counts to keep. One that cannot be read now has: its
+// count records must not go.
+absl::Status Committer::FoldNode(const CountLedger::Node& node, const Snapshot& snapshot,
+                                 persistence::CommitRecord* record) {
+  SOP_ASSIGN_OR_RETURN(auto bytes, snapshot.storage().ReadNode(node.tree, node.inner));
+  if (!bytes.has_value()) return absl::OkStatus();
+  const auto image = btree::NodeImage::Parse(*std::move(bytes));
+  if (!image.ok() || (*image)->is_leaf()) return absl::OkStatus();
   const uint32_t slots = (*image)->slots();
   std::vector<NodeId> children(slots);
   std::vector<uint64_t> growth(slots, 0);
@@ -255,8 +269,9 @@ void Committer::FoldNode(const CountLedger::Node& node, const Snapshot& snapshot
     operation.amount = static_cast<int64_t>(growth[slot]);
     delta.operations.push_back(operation);
   }
-  if (delta.operations.empty()) return;
+  if (delta.operations.empty()) return absl::OkStatus();
   record->nodes.push_back({node.tree, node.inner, NodeAction::kMerge, btree::EncodeDelta(delta)});
+  return absl::OkStatus();
 }
 
 }  // namespace sop::txn
