@@ -86,6 +86,12 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Options options) {
       session::TransactionTerms{limits.transaction_idle, limits.transaction_duration});
   daemon->WarmUp();
   SOP_RETURN_IF_ERROR(daemon->OpenFaces());
+  observe::Log(
+      config::LogLevel::kInfo, "listening",
+      {{"grpc", AddressOf(given.config.listen, daemon->grpc_port())},
+       {"http",
+        daemon->http_ == nullptr ? "off" : AddressOf(given.config.http, daemon->http_port())},
+       {"data", given.config.home_folder}});
   daemon->house_keeper_ = std::thread([self = daemon.get()] { self->KeepHouse(); });
   return daemon;
 }
@@ -134,6 +140,8 @@ void Daemon::KeepHouse() {
       if (!stopping_) wake_.WaitFor(mu_, kHouseKeepingPeriod);
       if (stopping_) return;
     }
+    const absl::Status health = databases_->CheckHealth();
+    if (!health.ok() && options_.fail_stop) options_.fail_stop(health);
     transactions_->Sweep();
     databases_->CloseIdle();
     if (round % kRoundsBetweenMeasures == 0) databases_->MeasureDisk();

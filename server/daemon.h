@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -30,6 +31,9 @@ class Daemon {
     config::ServerOptions config;
     session::FolderOpener opener;
     session::FolderRemover remover;
+    // Called, on a thread of the daemon, when the log of a database has failed. Ends the process in
+    // sopd; recovery at the next start decides what is there.
+    std::function<void(const absl::Status&)> fail_stop;
     // EngineOptions::incarnation of the databases that `opener` opens.
     uint32_t incarnation = 0;
     // Both must outlive this.

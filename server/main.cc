@@ -1,5 +1,6 @@
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
@@ -102,6 +103,13 @@ int Fail(const absl::Status& status, int code) {
   return code;
 }
 
+// Ends the process as a crash would: nothing more is acknowledged, closed or flushed.
+void FailStop(const absl::Status& status) {
+  observe::Log(config::LogLevel::kError, "the log of a database has failed",
+               {{"message", std::string(status.message())}});
+  std::_Exit(3);
+}
+
 int Serve(const config::ServerOptions& options) {
   const sigset_t signals = BlockEndSignals();
   observe::OpenLog(options.log_level, options.log_format);
@@ -111,6 +119,7 @@ int Serve(const config::ServerOptions& options) {
        .opener = [&opener](const std::string& name,
                            const std::string& folder) { return opener.Open(name, folder); },
        .remover = &RocksDbOpener::Remove,
+       .fail_stop = &FailStop,
        .incarnation = opener.incarnation(),
        .clock = base::SystemClock(),
        .files = base::SystemFileSystem()});

@@ -315,14 +315,27 @@ std::vector<std::shared_ptr<DatabaseRegistry::Entry>> DatabaseRegistry::All() {
   return entries;
 }
 
-void DatabaseRegistry::MeasureDisk() {
+std::vector<std::shared_ptr<OpenDatabase>> DatabaseRegistry::AllOpen() {
+  std::vector<std::shared_ptr<OpenDatabase>> all;
   for (const auto& entry : All()) {
     if (!entry->mu.TryLock()) continue;
-    const std::shared_ptr<OpenDatabase> open = entry->open;
+    if (entry->open != nullptr) all.push_back(entry->open);
     entry->mu.Unlock();
-    if (open != nullptr) {
-      open->metrics.disk_bytes->Set(static_cast<double>(BytesIn(open->folder)));
-    }
+  }
+  return all;
+}
+
+absl::Status DatabaseRegistry::CheckHealth() {
+  for (const auto& open : AllOpen()) {
+    const absl::Status health = open->engine->health();
+    if (!health.ok()) return WithDetail(health, "database", open->name);
+  }
+  return absl::OkStatus();
+}
+
+void DatabaseRegistry::MeasureDisk() {
+  for (const auto& open : AllOpen()) {
+    open->metrics.disk_bytes->Set(static_cast<double>(BytesIn(open->folder)));
   }
 }
 
