@@ -77,7 +77,9 @@ absl::StatusOr<TreeWriter::Leaf> TreeWriter::Descend(std::string_view key) {
   return leaf;
 }
 
-DeltaView TreeWriter::MakeDelta(const NodeVersion& leaf, std::span<const TreeWrite> writes) {
+DeltaView TreeWriter::MakeDelta(const NodeVersion& leaf, std::span<const TreeWrite> writes,
+                                int64_t* growth) {
+  *growth = 0;
   DeltaView delta;
   delta.sequence = options_.sequence;
   delta.operations.reserve(writes.size());
@@ -93,6 +95,7 @@ DeltaView TreeWriter::MakeDelta(const NodeVersion& leaf, std::span<const TreeWri
                         write.item.value == before.value;
       if (reference.has_value() && !kept) changes_.freed_values.push_back(*reference);
     }
+    *growth += static_cast<int64_t>(write.kind != DeltaKind::kErase) - static_cast<int64_t>(found);
     DeltaOperation operation;
     operation.kind = write.kind;
     operation.sequence = write.sequence;
@@ -107,10 +110,11 @@ DeltaView TreeWriter::MakeDelta(const NodeVersion& leaf, std::span<const TreeWri
 absl::StatusOr<size_t> TreeWriter::WriteLeaf(const Leaf& leaf, std::span<const TreeWrite> writes) {
   size_t done = 1;
   while (done < writes.size() && (!leaf.high.has_value() || writes[done].key < *leaf.high)) ++done;
-  const DeltaView delta = MakeDelta(*leaf.node, writes.first(done));
+  int64_t growth;
+  const DeltaView delta = MakeDelta(*leaf.node, writes.first(done), &growth);
   if (delta.operations.empty()) return done;
   std::string bytes = EncodeDelta(delta);
-  SOP_ASSIGN_OR_RETURN(NodeRef grown, NodeVersion::Extend(leaf.node, bytes));
+  SOP_ASSIGN_OR_RETURN(NodeRef grown, NodeVersion::Extend(leaf.node, bytes, growth));
 
   ChildChange change;
   change.count_change = static_cast<int64_t>(grown->item_count() - leaf.node->item_count());

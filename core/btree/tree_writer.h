@@ -107,7 +107,8 @@ class TreeWriter {
   absl::StatusOr<Leaf> Descend(std::string_view key);
   // The first of `writes` is in `leaf`; returns how many are.
   absl::StatusOr<size_t> WriteLeaf(const Leaf& leaf, std::span<const TreeWrite> writes);
-  DeltaView MakeDelta(const NodeVersion& leaf, std::span<const TreeWrite> writes);
+  // Leaves out what changes nothing. `*growth`: items more afterwards.
+  DeltaView MakeDelta(const NodeVersion& leaf, std::span<const TreeWrite> writes, int64_t* growth);
   std::vector<NodePart> DivideLeaf(const Leaf& leaf, const NodeVersion& grown,
                                    const DeltaView& delta);
   bool IsSmall(const NodeVersion& node) const;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/bytes.h"
+#include "core/base/checksum.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
 
@@ -20,6 +21,18 @@ const DeltaOperation* FindIn(const PendingDelta& delta, std::string_view key) {
       delta.operations.begin(), delta.operations.end(), key,
       [](const DeltaOperation& operation, std::string_view k) { return operation.key < k; });
   return it != delta.operations.end() && it->key == key ? &*it : nullptr;
+}
+
+using Filter = std::array<uint64_t, 4>;
+
+void AddTo(Filter* filter, std::string_view key) {
+  const uint64_t hash = base::Checksum64(key);
+  (*filter)[hash & 3] |= uint64_t{1} << (hash >> 58);
+}
+
+bool MayHave(const Filter& filter, std::string_view key) {
+  const uint64_t hash = base::Checksum64(key);
+  return (filter[hash & 3] >> (hash >> 58) & 1) != 0;
 }
 
 absl::Status DoesNotFit() { return Error(Reason::kDamaged, "node delta does not fit its node"); }
@@ -82,27 +95,29 @@ NodeRef NodeVersion::WithCounts(std::shared_ptr<const NodeImage> image,
   return NodeRef(new NodeVersion(std::move(image), nullptr, std::move(counts)));
 }
 
-absl::StatusOr<NodeRef> NodeVersion::Extend(const NodeRef& leaf, std::string delta) {
+absl::StatusOr<NodeRef> NodeVersion::Extend(const NodeRef& leaf, std::string delta,
+                                            std::optional<int64_t> known_growth) {
   auto pending = std::make_shared<PendingDelta>();
   pending->bytes = std::move(delta);
   SOP_ASSIGN_OR_RETURN(DeltaView view, DecodeDelta(pending->bytes));
   if (!leaf->is_leaf()) return DoesNotFit();
   if (view.sequence <= leaf->sequence()) return leaf;
-  int64_t growth = 0;
+  int64_t growth = known_growth.value_or(0);
   size_t resolved_bytes = 0;
+  if (leaf->deltas_ != nullptr) pending->filter = leaf->deltas_->filter;
   for (DeltaOperation& operation : view.operations) {
+    AddTo(&pending->filter, operation.key);
     ItemView before;
-    const bool found = leaf->Find(operation.key, &before);
     switch (operation.kind) {
       case DeltaKind::kPut:
-        growth += found ? 0 : 1;
+        if (!known_growth.has_value()) growth += leaf->Find(operation.key, &before) ? 0 : 1;
         break;
       case DeltaKind::kErase:
-        growth -= found ? 1 : 0;
+        if (!known_growth.has_value()) growth -= leaf->Find(operation.key, &before) ? 1 : 0;
         break;
       case DeltaKind::kSetRideOn:
       case DeltaKind::kAdd:
-        growth += found ? 0 : 1;
+        if (!known_growth.has_value()) growth += leaf->Find(operation.key, &before) ? 0 : 1;
         SOP_RETURN_IF_ERROR(Resolve(*leaf, pending.get(), &operation));
         resolved_bytes += operation.item.value.size();
         break;
@@ -147,6 +162,7 @@ size_t NodeVersion::charge() const {
 }
 
 const DeltaOperation* NodeVersion::FindPending(std::string_view key) const {
+  if (!MayHave(deltas_->filter, key)) return nullptr;
   for (const PendingDelta* delta = deltas_.get(); delta != nullptr; delta = delta->older.get()) {
     if (const DeltaOperation* operation = FindIn(*delta, key)) return operation;
   }

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +24,9 @@ struct PendingDelta {
   std::deque<std::string> resolved;        // items that had to be worked out
   std::vector<DeltaOperation> operations;  // ascending by key
   std::shared_ptr<const PendingDelta> older;
+  // Bloom filter over the keys of the chain from here, one bit a key: most look-ups of a key that
+  // no delta touches end here.
+  std::array<uint64_t, 4> filter = {};
   int depth = 1;           // deltas in the chain from here
   size_t chain_bytes = 0;  // bytes of the chain from here
 };
@@ -46,9 +51,12 @@ class NodeVersion {
                                                        std::vector<uint64_t> counts);
 
   // `leaf` with one more delta (kPut, kErase, kSetRideOn, kAdd only; encoded). Folds into a fresh
-  // image when the chain is full. DATA_LOSS if the delta does not decode or does not fit.
+  // image when the chain is full. `growth`: by how many items kPut and kErase operations change the
+  // leaf, for a caller that knows; else they are looked up. DATA_LOSS if the delta does not decode
+  // or does not fit.
   static absl::StatusOr<std::shared_ptr<const NodeVersion>> Extend(
-      const std::shared_ptr<const NodeVersion>& leaf, std::string delta);
+      const std::shared_ptr<const NodeVersion>& leaf, std::string delta,
+      std::optional<int64_t> growth = std::nullopt);
 
   // `leaf` as a single fresh image that carries `delta_bytes`.
   static std::shared_ptr<const NodeVersion> Folded(const NodeVersion& leaf, uint32_t delta_bytes);
