@@ -171,7 +171,7 @@ absl::StatusOr<ImportPlan> MakePlan(Session& session, const ImportFlags& flags) 
   plan.shape.ride_on = flags.ride_on;
   plan.shape.value_column = flags.value_column;
   SOP_ASSIGN_OR_RETURN(plan.shape.types, ParseTypes(flags.types));
-  const absl::StatusOr<v1::Store> store = session.GetStore(flags.store, {});
+  const absl::StatusOr<v1::Store> store = session.GetStore(flags.store);
   if (store.ok()) {
     SOP_ASSIGN_OR_RETURN(plan.keys, KeysOf(*store));
     plan.unique = !store->options().has_unique() || store->options().unique();

@@ -1,11 +1,10 @@
 #include <CLI/CLI.hpp>
-#include <csignal>
-#include <cstdio>
 #include <string>
 
 #include "clients/cli/commands.h"
 #include "clients/cli/session/failure.h"
 #include "clients/cli/session/session.h"
+#include "clients/cli/text/item_json.h"
 
 namespace sop::cli {
 namespace {
@@ -46,8 +45,6 @@ void AddSharedFlags(CLI::App& program, Session& session) {
 }
 
 int Run(int argc, char** argv) {
-  // A closed pipe is noticed where it is written to.
-  std::signal(SIGPIPE, SIG_IGN);
   Session session;
   CLI::App program(kDescription, "sop");
   program.footer(kFooter);
@@ -64,6 +61,13 @@ int Run(int argc, char** argv) {
   AddTransactionCommand(program, session);
   try {
     program.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    if (argc > 1 && argv[argc - 1][0] != '-' && program.get_subcommands().empty()) {
+      session.terminal.Note("sop: there is no command \"" + PrintableLine(argv[argc - 1]) +
+                            "\"; --help lists them");
+      return kExitUsage;
+    }
+    return program.exit(error) == 0 ? kExitDone : kExitUsage;
   } catch (const CLI::ParseError& error) {
     return program.exit(error) == 0 ? kExitDone : kExitUsage;
   }

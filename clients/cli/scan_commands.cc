@@ -126,7 +126,7 @@ Json OptionsJson(const v1::Store& store) {
 }
 
 absl::Status Export(Session& session, const ScanFlags& flags) {
-  SOP_ASSIGN_OR_RETURN(const v1::Store store, session.GetStore(flags.store, {}));
+  SOP_ASSIGN_OR_RETURN(const v1::Store store, session.GetStore(flags.store));
   SOP_ASSIGN_OR_RETURN(const StoreKeys keys, KeysOf(store));
   SOP_ASSIGN_OR_RETURN(const std::unique_ptr<ExportFile> file, ExportFile::Open(flags.file));
   SOP_RETURN_IF_ERROR(

@@ -87,7 +87,8 @@ absl::Status Create(Session& session, const StoreFlags& flags) {
       const v1::CreateBtreeResponse response,
       connection.Call(connection.btree(), &v1::BtreeService::Stub::CreateBtree, request));
   session.terminal.Note(response.created() ? "created" : "it was there already");
-  PrintStore(session, response.store());
+  SOP_ASSIGN_OR_RETURN(const v1::Store store, session.GetStore(flags.name));
+  PrintStore(session, store);
   return absl::OkStatus();
 }
 
@@ -99,8 +100,14 @@ absl::Status List(Session& session) {
   do {
     SOP_ASSIGN_OR_RETURN(const v1::ListStoresResponse response,
                          connection.Call(connection.databases(), &Stub::ListStores, request));
-    for (const v1::Store& store : response.stores()) {
-      PrintStore(session, store);
+    for (const v1::Store& listed : response.stores()) {
+      // A list does not count items.
+      const absl::StatusOr<v1::Store> store = session.GetStore(listed.name());
+      if (store.ok()) {
+        PrintStore(session, *store);
+      } else if (!absl::IsNotFound(store.status())) {
+        return store.status();
+      }
     }
     request.set_page_token(response.next_page_token());
   } while (!request.page_token().empty());
@@ -119,7 +126,8 @@ absl::Status ShowStore(Session& session, const StoreFlags& flags) {
     PrintStore(session, response.store());
     return absl::OkStatus();
   }
-  for (const auto& [name, value] : StoreJson(response.store()).items()) {
+  const Json description = StoreJson(response.store());
+  for (const auto& [name, value] : description.items()) {
     const std::string text = value.is_string() ? value.get<std::string>() : JsonText(value);
     session.terminal.PrintLine(fmt::format("{}: {}", name, PrintableLine(text)));
   }
@@ -127,7 +135,7 @@ absl::Status ShowStore(Session& session, const StoreFlags& flags) {
 }
 
 absl::Status Remove(Session& session, const StoreFlags& flags) {
-  SOP_ASSIGN_OR_RETURN(const v1::Store store, session.GetStore(flags.name, {}));
+  SOP_ASSIGN_OR_RETURN(const v1::Store store, session.GetStore(flags.name));
   SOP_ASSIGN_OR_RETURN(const bool agreed,
                        session.terminal.Confirm(fmt::format(
                            "Remove store {} with {} items? This cannot be undone.",

@@ -51,6 +51,16 @@ class CommandLineTest(unittest.TestCase):
         for arguments in ([], ["bogus"], ["get"], ["scan", "s", "--limit", "x"], ["tx", "fetch s k"]):
             self.assertEqual(self.sop.run(*arguments).returncode, 2, arguments)
         self.assertEqual(self.sop.run("get", "no-such-store", "k").returncode, 1)
+        self.assertIn('no command "bogus"', self.sop.run("bogus").stderr)
+
+    def test_a_reader_that_has_enough_ends_the_program_in_silence(self):
+        text = "".join(f"{number:07}\n" for number in range(50_000))
+        self.sop.good("import", self.store, "-", "--format", "lines", stdin=text.encode())
+        done = subprocess.run(
+            f"'{self.sop.sop}' scan {self.store} | head -n 1", shell=True,
+            capture_output=True, env=self.sop.environment(), check=True,
+        )  # fmt: skip
+        self.assertEqual((done.stdout, done.stderr), (b"0000000\n", b""))
 
     def test_an_error_has_code_reason_message_and_metadata_in_words(self):
         done = self.sop.run("get", "no-such-store", "k")
@@ -102,6 +112,11 @@ class CommandLineTest(unittest.TestCase):
         self.assertEqual(types, {"category": "string", "code": "int64", "note": "string"})
         described = self.sop.json_lines("store", "info", self.store)[0]
         self.assertEqual(described["description"], "for people")
+        self.sop.good("put", self.store, "Lu,65", "x")
+        info = self.sop.lines("store", "info", self.store)
+        self.assertTrue({f"name: {self.store}", "items: 1", "slot_length: 100"} <= set(info), info)
+        listed = [line for line in self.sop.lines("store", "list") if line.startswith(self.store + "\t")]
+        self.assertRegex(listed[0], "\t1 items\tunique; keys: category string, code int64 descending; riding on: note")
         error = self.sop.refusal("store", "create", self.store, "--slot-length", "200")
         self.assertEqual((error["reason"], error["metadata"]["option"]), ("OPTIONS_DIFFER", "slot_length"))
         self.sop.refusal("store", "rm", self.store, exit_code=2)
@@ -321,6 +336,14 @@ class CommandLineTest(unittest.TestCase):
         self.assertRegex(error.stderr, r'operation 2 "update .* missing 1": .*')
         self.assertIn(f"left out: put {self.store} l 1", error.stderr)
         self.assertEqual(self.count(), 0)
+
+    def test_other_items_of_a_store_are_no_conflict(self):
+        self.sop.good("tx", f"create {self.store}", f"put {self.store} a 1", f"put {self.store} b 1")
+        self.sop.good(
+            "tx", f"one: change {self.store} a +1", f"two: put {self.store} c 1",
+            f"two: rm {self.store} b", "two: commit", "one: commit",
+        )  # fmt: skip
+        self.assertEqual(self.sop.lines("scan", self.store), ["a\t2", "c\t1"])
 
     def test_a_write_in_a_read_only_transaction_is_refused(self):
         self.sop.good("store", "create", self.store)

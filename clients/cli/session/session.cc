@@ -23,12 +23,10 @@ void Session::Report(const absl::Status& failure) {
   }
 }
 
-absl::StatusOr<v1::Store> Session::GetStore(const std::string& store,
-                                            const std::string& transaction_id) {
+absl::StatusOr<v1::Store> Session::GetStore(const std::string& store) {
   v1::GetStoreRequest request;
   request.set_database(flags.database);
   request.set_store(store);
-  request.set_transaction_id(transaction_id);
   SOP_ASSIGN_OR_RETURN(
       v1::GetStoreResponse response,
       connection().Call(connection().databases(), &v1::DatabaseService::Stub::GetStore, request));
@@ -37,8 +35,14 @@ absl::StatusOr<v1::Store> Session::GetStore(const std::string& store,
 
 absl::StatusOr<StoreKeys> Session::GetKeys(const std::string& store,
                                            const std::string& transaction_id) {
-  SOP_ASSIGN_OR_RETURN(const v1::Store description, GetStore(store, transaction_id));
-  return KeysOf(description);
+  v1::OpenBtreeRequest request;
+  request.set_database(flags.database);
+  request.set_store(store);
+  request.set_transaction_id(transaction_id);
+  SOP_ASSIGN_OR_RETURN(
+      const v1::OpenBtreeResponse response,
+      connection().Call(connection().btree(), &v1::BtreeService::Stub::OpenBtree, request));
+  return KeysOf(response.store());
 }
 
 }  // namespace sop::cli

@@ -35,9 +35,10 @@ class Session {
   void Report(const absl::Status& failure);
   bool has_reported() const { return reported_; }
 
-  // The store's description, in the transaction if one is given.
-  absl::StatusOr<v1::Store> GetStore(const std::string& store, const std::string& transaction_id);
-  // What is known of its keys.
+  // The store's description with its exact number of items.
+  absl::StatusOr<v1::Store> GetStore(const std::string& store);
+  // What is known of the store's keys, in the transaction if one is given. Reads no items, so that
+  // the transaction does not depend on their number.
   absl::StatusOr<StoreKeys> GetKeys(const std::string& store,
                                     const std::string& transaction_id = {});
 
