@@ -7,8 +7,8 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/statistics.h>
 #include <rocksdb/table.h>
+#include <rocksdb/write_buffer_manager.h>
 
-#include "storage/rocksdb/rocksdb_environment.h"
 #include "tests/bench/ordered_map.h"
 
 namespace sop::bench {
@@ -16,6 +16,9 @@ namespace {
 
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 constexpr int kBackgroundThreads = 2;
+// The filter of a file must fit a shard several times, also in a small cache.
+constexpr int kCacheShardBits = 2;
+constexpr double kIndexShare = 0.5;
 
 void RequireOk(const rocksdb::Status& status) { Require(status.ok(), status.ToString()); }
 
@@ -52,24 +55,27 @@ class RowReader : public MapReader {
 // Thread-safe.
 class RowMap : public OrderedMap {
  public:
-  explicit RowMap(const MapOptions& options)
-      : environment_(options.memory_bytes, kBackgroundThreads) {
+  explicit RowMap(const MapOptions& options) {
+    const uint64_t write_buffer_bytes = options.memory_bytes / 2;
+    const auto cache =
+        rocksdb::NewLRUCache(options.memory_bytes, kCacheShardBits, false, kIndexShare);
     rocksdb::Options row;
-    environment_.AddTo(&row);
+    row.max_background_jobs = kBackgroundThreads;
+    row.write_buffer_manager =
+        std::make_shared<rocksdb::WriteBufferManager>(write_buffer_bytes, cache);
     row.create_if_missing = true;
-    row.max_total_wal_size = 2 * environment_.write_buffer_bytes();
+    row.max_total_wal_size = 2 * write_buffer_bytes;
     row.bytes_per_sync = kMiB;
     row.statistics = rocksdb::CreateDBStatistics();
     row.statistics->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);
-    row.write_buffer_size =
-        std::clamp<uint64_t>(environment_.write_buffer_bytes() / 3, 4 * kMiB, 64 * kMiB);
+    row.write_buffer_size = std::clamp<uint64_t>(write_buffer_bytes / 3, 4 * kMiB, 64 * kMiB);
     row.max_write_buffer_number = 4;
     row.target_file_size_base = 64 * kMiB;
     row.max_bytes_for_level_base = 256 * kMiB;
     row.level_compaction_dynamic_level_bytes = true;
-    row.compression = rocksdb::kNoCompression;
+    row.compression = rocksdb::kLZ4Compression;
     rocksdb::BlockBasedTableOptions table;
-    table.block_cache = environment_.block_cache();
+    table.block_cache = cache;
     table.block_size = 4 * 1024;
     table.format_version = 5;
     table.checksum = rocksdb::kXXH3;
@@ -122,7 +128,6 @@ class RowMap : public OrderedMap {
     return value;
   }
 
-  const rocksdb_storage::RocksDbEnvironment environment_;
   std::shared_ptr<rocksdb::Statistics> statistics_;
   std::unique_ptr<rocksdb::DB> db_;
 };

@@ -12,7 +12,7 @@
 namespace sop::bench {
 namespace {
 
-constexpr uint64_t kCalibrationTransactions = 512;
+constexpr uint64_t kCalibrationTransactions = 4096;
 
 // Both sides of a row, on the same items.
 struct Rivals {

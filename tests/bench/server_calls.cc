@@ -1,0 +1,124 @@
+#include "tests/bench/server_calls.h"
+
+#include "core/btree/packed_page.h"
+#include "tests/bench/workload.h"
+
+namespace sop::bench {
+namespace {
+
+void RequireOk(const grpc::Status& status) { Require(status.ok(), status.error_message()); }
+
+void Fill(v1::WriteItem* item, uint64_t number, std::string_view value) {
+  item->mutable_key()->mutable_encoded()->set_key(KeyOf(number));
+  item->mutable_value()->set_content(value.data(), value.size());
+}
+
+v1::BtreeOptions Options() {
+  v1::BtreeOptions options;
+  options.mutable_schema()->set_shape(v1::KEY_SHAPE_SCALAR);
+  options.mutable_schema()->add_fields()->set_type(v1::SCALAR_TYPE_INT64);
+  return options;
+}
+
+}  // namespace
+
+ServerClient::ServerClient(const SopdProcess& server)
+    : admin_(v1::AdminService::NewStub(server.Connect())),
+      btree_(v1::BtreeService::NewStub(server.Connect())),
+      transactions_(v1::TransactionService::NewStub(server.Connect())) {}
+
+void ServerClient::CreateStore() {
+  grpc::ClientContext context;
+  v1::CreateBtreeRequest request;
+  request.set_store(kStore);
+  *request.mutable_options() = Options();
+  v1::CreateBtreeResponse response;
+  RequireOk(btree_->CreateBtree(&context, request, &response));
+}
+
+void ServerClient::Add(uint64_t begin, uint64_t end) {
+  grpc::ClientContext context;
+  v1::AddRequest request;
+  request.set_store(kStore);
+  request.set_require_all(true);
+  for (uint64_t number = begin; number < end; ++number) {
+    Fill(request.add_items(), number, ValueOf(number));
+  }
+  v1::AddResponse response;
+  RequireOk(btree_->Add(&context, request, &response));
+}
+
+bool ServerClient::Commit(v1::ExecuteRequest* request, const std::string& store, uint64_t first,
+                          uint64_t items) {
+  grpc::ClientContext context;
+  v1::AddRequest* add = request->add_operations()->mutable_add();
+  add->set_store(store);
+  add->set_require_all(true);
+  for (uint64_t number = first; number < first + items; ++number) {
+    Fill(add->add_items(), Scatter(number), ValueOf(number));
+  }
+  v1::ExecuteResponse response;
+  const grpc::Status status = transactions_->Execute(&context, *request, &response);
+  if (status.error_code() == grpc::StatusCode::ABORTED) return false;
+  RequireOk(status);
+  return true;
+}
+
+bool ServerClient::Execute(uint64_t first, uint64_t items) {
+  v1::ExecuteRequest request;
+  return Commit(&request, kStore, first, items);
+}
+
+bool ServerClient::CreateAndExecute(const std::string& store, uint64_t first, uint64_t items) {
+  v1::ExecuteRequest request;
+  v1::CreateBtreeRequest* create = request.add_operations()->mutable_create_btree();
+  create->set_store(store);
+  *create->mutable_options() = Options();
+  return Commit(&request, store, first, items);
+}
+
+void ServerClient::Get(uint64_t known, int keys, uint64_t* state) {
+  grpc::ClientContext context;
+  v1::GetRequest request;
+  request.set_store(kStore);
+  for (int i = 0; i < keys; ++i) {
+    request.add_keys()->mutable_encoded()->set_key(KeyOf(DrawBelow(known, state)));
+  }
+  v1::GetResponse response;
+  RequireOk(btree_->Get(&context, request, &response));
+  Require(
+      response.items_size() == keys && response.items(0).value().content().size() == kValueBytes,
+      "a Get that misses items");
+}
+
+void ServerClient::Echo(size_t request_bytes, size_t response_bytes) {
+  grpc::ClientContext context;
+  v1::EchoRequest request;
+  request.set_payload(std::string(request_bytes, 'e'));
+  request.set_response_bytes(static_cast<uint32_t>(response_bytes));
+  v1::EchoResponse response;
+  RequireOk(admin_->Echo(&context, request, &response));
+}
+
+void ServerClient::EchoLikeGet() { Echo(kKeyBytes + 12, kItemBytes + 20); }
+
+void ServerClient::EchoLikeAdd() { Echo(kItemBytes + 20, 12); }
+
+uint64_t ServerClient::Scan() {
+  grpc::ClientContext context;
+  v1::ScanRequest request;
+  request.set_store(kStore);
+  const auto reader = btree_->Scan(&context, request);
+  v1::ScanResponse response;
+  uint64_t items = 0;
+  while (reader->Read(&response)) {
+    if (response.page().empty()) continue;
+    const auto page = btree::PackedPage::Parse(response.page());
+    Require(page.ok(), page.status().ToString());
+    items += page->count();
+  }
+  RequireOk(reader->Finish());
+  return items;
+}
+
+}  // namespace sop::bench

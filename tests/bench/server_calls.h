@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "sop/v1/admin.grpc.pb.h"
+#include "sop/v1/btree.grpc.pb.h"
+#include "sop/v1/transaction.grpc.pb.h"
+#include "tests/bench/sopd_process.h"
+
+namespace sop::bench {
+
+inline constexpr const char* kStore = "bench";
+
+// One client of the daemon with a connection of its own. Its calls use the items of the workload:
+// item `number` has the key KeyOf(number). A failed call ends the program. Confined to one thread.
+class ServerClient {
+ public:
+  explicit ServerClient(const SopdProcess& server);
+
+  void CreateStore();
+  // Items [begin, end) in one request of its own transaction.
+  void Add(uint64_t begin, uint64_t end);
+  // Scattered items [first, first + items), in one Execute. False if it was aborted.
+  bool Execute(uint64_t first, uint64_t items);
+  // The same, with the creation of `store` before it.
+  bool CreateAndExecute(const std::string& store, uint64_t first, uint64_t items);
+  // `keys` random ones of [0, known).
+  void Get(uint64_t known, int keys, uint64_t* state);
+  // An Echo whose messages are as long as those of a Get of one key.
+  void EchoLikeGet();
+  // An Echo whose messages are as long as those of an Add of one item.
+  void EchoLikeAdd();
+  // Every item; returns how many there were.
+  uint64_t Scan();
+
+ private:
+  bool Commit(v1::ExecuteRequest* request, const std::string& store, uint64_t first,
+              uint64_t items);
+  void Echo(size_t request_bytes, size_t response_bytes);
+
+  const std::unique_ptr<v1::AdminService::Stub> admin_;
+  const std::unique_ptr<v1::BtreeService::Stub> btree_;
+  const std::unique_ptr<v1::TransactionService::Stub> transactions_;
+};
+
+}  // namespace sop::bench
