@@ -126,7 +126,7 @@ def test_transfers_keep_the_sum(db):
 
 
 def test_writers_create_one_store_at_once(db):
-    gate = threading.Barrier(8)
+    gate = threading.Barrier(8, timeout=60)
 
     def create(n):
         with db.begin_transaction() as t:

@@ -116,7 +116,7 @@ def test_run_gives_up_when_its_time_is_over(scripted):
     script.fail("Commit", *[CONFLICT] * 1000)
     runs = []
     with pytest.raises(sop.ConflictError) as caught:
-        db.run(add_one(db, runs), timeout=0.2)
+        db.run(add_one(db, runs), timeout=1.0)
     assert 2 <= len(runs) < 100
     assert caught.value.metadata == {"store": "accounts", "key": '"ann"'}
 
