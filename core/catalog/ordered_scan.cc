@@ -10,6 +10,7 @@
 #include "core/base/status_macros.h"
 #include "core/catalog/ordered/key_lookup.h"
 #include "core/catalog/ordered/page_token.h"
+#include "core/txn/transaction_cursor.h"
 
 namespace sop::catalog {
 

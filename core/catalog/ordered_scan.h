@@ -16,6 +16,7 @@
 #include "core/catalog/open_store.h"
 #include "core/catalog/store_item.h"
 #include "core/txn/transaction.h"
+#include "core/txn/transaction_cursor.h"
 
 namespace sop::catalog {
 

@@ -9,6 +9,7 @@
 #include "core/base/status_macros.h"
 #include "core/catalog/ordered/key_lookup.h"
 #include "core/catalog/ordered/write_request.h"
+#include "core/txn/transaction_cursor.h"
 
 namespace sop::catalog {
 namespace {

@@ -11,6 +11,7 @@
 #include "core/base/status_macros.h"
 #include "core/btree/tree.h"
 #include "core/catalog/catalog_plan.h"
+#include "core/txn/transaction_cursor.h"
 
 namespace sop::catalog {
 namespace {

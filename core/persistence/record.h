@@ -89,7 +89,9 @@ struct CommitRecord {
   std::vector<ValueChange> values;
   std::vector<SealedValue> sealed_values;
   std::vector<TreeId> dropped_trees;  // every node and value of these trees goes
-  std::vector<LogicalWrite> writes;   // may be empty where CommitLog::WantsWrites() is false
+  // Not stored: nothing in it adds items, so that it may use space kept in reserve.
+  bool only_removes = false;
+  std::vector<LogicalWrite> writes;  // may be empty where CommitLog::WantsWrites() is false
 
   friend bool operator==(const CommitRecord&, const CommitRecord&) = default;
 };

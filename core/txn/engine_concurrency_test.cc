@@ -184,6 +184,26 @@ TEST_F(EngineFaultTest, RefusedGroupsLeaveNothingBehind) {
   EXPECT_EQ(static_cast<uint64_t>(std::count(all.begin(), all.end(), '=')), committed);
 }
 
+// Storage whose reserve is touched: it takes records that only remove.
+TEST_F(EngineFaultTest, AFullDiskStillAdmitsRemovals) {
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(PutOne(fmt::format("{:03}", i), "v").ok());
+  faulty_->FillDisk();
+  std::atomic<int> wrong{0};
+  InThreads(kThreads, [&](int thread) {
+    for (int i = 0; i < 20; ++i) {
+      auto writer = Begin();
+      if (!Put(*writer, fmt::format("x{}-{}", i, thread), "v").ok()) ++wrong;
+      auto eraser = Begin();
+      if (!eraser->Erase(Open(*eraser), fmt::format("{:03}", thread * 20 + i)).ok()) ++wrong;
+      if (ReasonOf(Commit(std::move(writer))) != Reason::kDiskFull) ++wrong;
+      if (!Commit(std::move(eraser)).ok()) ++wrong;
+    }
+  });
+  EXPECT_EQ(wrong, 0);
+  auto reader = Begin();
+  EXPECT_EQ(*reader->Count(Open(*reader), "", ""), 40U);
+}
+
 TEST_F(EngineFaultTest, AFailedLogTakesNoCommitsAnyMore) {
   ASSERT_TRUE(PutOne("a", "1").ok());
   Arm(1, memory::FaultAction::kFailWritten, Reason::kUnavailable);

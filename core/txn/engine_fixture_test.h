@@ -13,6 +13,7 @@
 #include "core/base/thread_pool.h"
 #include "core/btree/node/apply.h"
 #include "core/txn/engine.h"
+#include "core/txn/transaction_cursor.h"
 #include "storage/memory/memory_storage.h"
 
 namespace sop::txn {

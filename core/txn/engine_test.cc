@@ -10,6 +10,7 @@
 
 #include "core/base/error.h"
 #include "core/txn/engine_fixture_test.h"
+#include "core/txn/transaction_cursor.h"
 
 namespace sop::txn {
 namespace {

@@ -232,6 +232,7 @@ absl::Status Transaction::Write(TreeSlot slot, std::string_view key, OwnWrite wr
   } else {
     ++write_count_;
   }
+  only_erases_ = only_erases_ && write.kind == OwnWriteKind::kErase;
   write_bytes_ += key.size() + write.value.size() + write.ride_on.size();
   return overlay.Put(key, EncodeOwnWrite(write));
 }

@@ -2,6 +2,7 @@
 
 #include "core/base/status_macros.h"
 #include "core/txn/transaction.h"
+#include "core/txn/transaction_cursor.h"
 
 namespace sop::txn {
 namespace {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/error.h"
 #include "core/base/status_macros.h"
 
 namespace sop::memory {
@@ -105,6 +106,11 @@ size_t FaultInjectingStorage::ArmedCount() const {
   return faults_.size();
 }
 
+void FaultInjectingStorage::FillDisk() {
+  base::MutexLock lock(mu_);
+  disk_is_full_ = true;
+}
+
 std::optional<Fault> FaultInjectingStorage::Strike(FaultPoint point) const {
   std::optional<Fault> struck;
   {
@@ -141,6 +147,10 @@ absl::StatusOr<AppendResult> FaultInjectingStorage::Append(Sequence expected_tai
                                                            const CommitRecord& record,
                                                            persistence::Durability durability) {
   SOP_RETURN_IF_ERROR(StickyFailure());
+  {
+    base::MutexLock lock(mu_);
+    if (disk_is_full_ && !record.only_removes) return Error(Reason::kDiskFull, "the disk is full");
+  }
   const std::optional<Fault> fault = Strike(FaultPoint::kAppend);
   if (!fault.has_value() || fault->action == FaultAction::kInterrupt) {
     return base_->log().Append(expected_tail, record, durability);

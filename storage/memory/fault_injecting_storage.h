@@ -63,6 +63,8 @@ class FaultInjectingStorage : public persistence::Storage,
 
   // Adds a fault. Several may strike the same call; the first added wins.
   void Arm(Fault fault) SOP_EXCLUDES(mu_);
+  // From now on the reserve is touched: Append answers kDiskFull to records that add anything.
+  void FillDisk() SOP_EXCLUDES(mu_);
   // Calls of `point` so far.
   uint64_t Calls(FaultPoint point) const SOP_EXCLUDES(mu_);
   // Faults that have not struck.
@@ -108,6 +110,7 @@ class FaultInjectingStorage : public persistence::Storage,
   mutable std::vector<Fault> faults_ SOP_GUARDED_BY(mu_);  // nth counts down
   mutable std::map<FaultPoint, uint64_t> calls_ SOP_GUARDED_BY(mu_);
   absl::Status append_failure_ SOP_GUARDED_BY(mu_);
+  bool disk_is_full_ SOP_GUARDED_BY(mu_) = false;
 };
 
 }  // namespace sop::memory

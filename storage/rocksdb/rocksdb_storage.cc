@@ -45,7 +45,7 @@ uint64_t BytesOf(const CommitRecord& record) {
 
 // Whether the record gives space back; such records may use the reserve.
 bool OnlyRemoves(const CommitRecord& record) {
-  if (!record.dropped_trees.empty()) return true;
+  if (record.only_removes || !record.dropped_trees.empty()) return true;
   return std::all_of(record.nodes.begin(), record.nodes.end(),
                      [](const auto& node) { return node.action == NodeAction::kRemove; }) &&
          std::none_of(record.rows.begin(), record.rows.end(),

@@ -11,6 +11,7 @@
 #include "core/base/thread_pool.h"
 #include "core/btree/node/apply.h"
 #include "core/txn/engine.h"
+#include "core/txn/transaction_cursor.h"
 #include "storage/rocksdb/rocksdb_environment.h"
 #include "storage/rocksdb/rocksdb_storage.h"
 #include "tests/bench/ordered_map.h"

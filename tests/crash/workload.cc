@@ -11,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "core/base/status_macros.h"
+#include "core/txn/transaction_cursor.h"
 
 namespace sop::crash {
 namespace {

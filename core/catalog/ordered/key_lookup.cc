@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/status_macros.h"
+#include "core/txn/transaction_cursor.h"
 
 namespace sop::catalog {
 

@@ -29,6 +29,15 @@ void PatchSerial(std::optional<uint32_t> offset, Serial serial, std::string* byt
   }
 }
 
+bool OnlyRemoves(const CommitGroup& group) {
+  for (const auto& [tree, net] : group.trees) {
+    for (const auto& [key, write] : net.writes) {
+      if (write.kind != DeltaKind::kErase) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 // What an Assumption sees and adds. Its writes reach the group only when all assumptions of the
@@ -378,6 +387,7 @@ absl::StatusOr<CommitBuilder::Finished> CommitBuilder::Finish(TreeId* damaged) {
   record.last = group_->last;
   for (auto& [id, value] : group_->values) record.values.push_back(std::move(value));
   record.dropped_trees = group_->dropped_trees;
+  record.only_removes = OnlyRemoves(*group_);
   if (!finished.counts.empty()) {
     record.rows.push_back({persistence::Space::kMeta, CountRecordKey(record.last),
                            EncodeCountRecord(finished.counts)});

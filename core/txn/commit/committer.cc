@@ -256,7 +256,10 @@ absl::StatusOr<std::optional<Outcome>> Committer::EarlierOutcome(const CommitReq
 void Committer::AddRequests(CommitBuilder& builder, Requests* requests, Requests* added,
                             std::vector<Answer>* answers, Requests* left) {
   for (auto& request : *requests) {
-    if (!left->empty() || builder.broken()) {
+    const bool other_sort =
+        separate_removals_.load(std::memory_order_relaxed) && !added->empty() &&
+        added->front()->transaction->OnlyErases() != request->transaction->OnlyErases();
+    if (!left->empty() || builder.broken() || other_sort) {
       left->push_back(std::move(request));
       continue;
     }

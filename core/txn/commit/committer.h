@@ -131,6 +131,9 @@ class Committer {
   uint64_t groups_since_sweep_ = 0;
   Sequence folded_through_;
 
+  // The disk is full: removals go in groups of their own. A hint between writer and builder.
+  std::atomic<bool> separate_removals_{false};
+
   mutable base::Mutex mu_;
   base::CondVar changed_;
   std::deque<std::unique_ptr<CommitRequest>> queue_ SOP_GUARDED_BY(mu_);

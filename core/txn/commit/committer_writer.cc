@@ -38,6 +38,7 @@ void Committer::WriteOnce(std::shared_ptr<CommitGroup> group) {
     Fail(std::move(group), status);
     return;
   }
+  if (!group->record.only_removes) separate_removals_.store(false, std::memory_order_relaxed);
   std::vector<Answer> answers;
   for (auto& request : group->requests) {
     const Sequence version = request->version;
@@ -110,13 +111,24 @@ void Committer::Refuse(std::shared_ptr<CommitGroup> group, const absl::Status& s
   const std::shared_ptr<CommitGroup> next = StopBuilding();
   if (next != nullptr) TakeBack(*next);
   TakeBack(*group);
+  // On a full disk removals are admitted, but not in one group with what adds items.
+  const bool mixed = ReasonOf(status) == Reason::kDiskFull &&
+                     std::any_of(group->requests.begin(), group->requests.end(),
+                                 [](const auto& r) { return !r->transaction->OnlyErases(); });
+  if (mixed) separate_removals_.store(true, std::memory_order_relaxed);
   std::vector<Answer> answers;
+  Requests again;
   for (auto& request : group->requests) {
-    answers.push_back({std::move(request), {status, Sequence{0}, std::nullopt}});
+    if (mixed && request->transaction->OnlyErases()) {
+      again.push_back(std::move(request));
+    } else {
+      answers.push_back({std::move(request), {status, Sequence{0}, std::nullopt}});
+    }
   }
   {
     base::MutexLock lock(mu_);
     if (next != nullptr) Requeue(std::move(next->requests));
+    Requeue(std::move(again));
     if (group->fold_through.has_value()) fold_status_ = status;
     EndWriting();
   }
@@ -232,6 +244,7 @@ absl::StatusOr<CommitBuilder::Finished> Committer::BuildFold() {
   group.next_tree_id_before = build_state_.next_tree_id;
   group.fold_through = snapshot->sequence();
   group.folded_through_before = folded_through_;
+  group.record.only_removes = true;
   group.record.first = group.first;
   group.record.last = group.last;
   for (const CountLedger::Node& node : ledger_.InnerNodes(snapshot->sequence())) {
