@@ -100,14 +100,8 @@ absl::Status List(Session& session) {
   do {
     SOP_ASSIGN_OR_RETURN(const v1::ListStoresResponse response,
                          connection.Call(connection.databases(), &Stub::ListStores, request));
-    for (const v1::Store& listed : response.stores()) {
-      // A list does not count items.
-      const absl::StatusOr<v1::Store> store = session.GetStore(listed.name());
-      if (store.ok()) {
-        PrintStore(session, *store);
-      } else if (!absl::IsNotFound(store.status())) {
-        return store.status();
-      }
+    for (const v1::Store& store : response.stores()) {
+      PrintStore(session, store);
     }
     request.set_page_token(response.next_page_token());
   } while (!request.page_token().empty());
