@@ -181,7 +181,8 @@ ChildView NodeImage::child(uint32_t slot) const {
 uint32_t NodeImage::LowerBoundFrom(uint32_t first, std::string_view key, bool* exact) const {
   *exact = false;
   const size_t shared = std::min(prefix_.size(), key.size());
-  const int against_prefix = std::memcmp(key.data(), prefix_.data(), shared);
+  // An empty view may be null, which memcmp is not to be given even for no bytes.
+  const int against_prefix = shared == 0 ? 0 : std::memcmp(key.data(), prefix_.data(), shared);
   if (against_prefix < 0 || (against_prefix == 0 && key.size() < prefix_.size())) return first;
   if (against_prefix > 0) return slots_;
   key.remove_prefix(prefix_.size());
