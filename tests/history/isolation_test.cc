@@ -17,6 +17,7 @@
 #include "core/base/error.h"
 #include "core/base/mutex.h"
 #include "core/base/random.h"
+#include "core/txn/transaction_cursor.h"
 #include "tests/history/engines_under_test.h"
 #include "tests/history/history.h"
 
