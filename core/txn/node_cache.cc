@@ -17,11 +17,7 @@ NodeCache::~NodeCache() {
   int64_t charged = 0;
   for (Shard& shard : shards_) {
     base::MutexLock lock(shard.mu);
-    for (const auto& [key, entry] : shard.entries) {
-      for (const Version& version : entry.versions) {
-        charged += static_cast<int64_t>(ChargeOf(version));
-      }
-    }
+    for (const auto& [key, entry] : shard.entries) charged += entry.charged;
   }
   budget_->Charge(-charged);
 }
@@ -30,8 +26,23 @@ NodeCache::Shard& NodeCache::ShardOf(const Key& key) {
   return shards_[absl::HashOf(key.tree.value, key.node.value) % kShards];
 }
 
-size_t NodeCache::ChargeOf(const Version& version) {
-  return kEntryOverhead + (version.node == nullptr ? 0 : version.node->charge());
+void NodeCache::Recharge(Entry& entry) {
+  size_t charge = 0;
+  const btree::NodeImage* newer = nullptr;
+  for (const Version& version : entry.versions) {
+    charge += kEntryOverhead;
+    if (version.node == nullptr) continue;
+    const btree::NodeImage* image = &version.node->image();
+    charge += version.node->charge() - (image == newer ? image->size() : 0);
+    newer = image;
+  }
+  const auto charged = static_cast<int64_t>(charge);
+  if (charged != entry.charged) budget_->Charge(charged - entry.charged);
+  entry.charged = charged;
+}
+
+uint64_t& NodeCache::FloorOf(Shard& shard, const Key& key) {
+  return shard.floors[absl::HashOf(key) % kFloors];
 }
 
 bool NodeCache::Find(TreeId tree, NodeId node, Sequence at, btree::NodeRef* version) {
@@ -81,13 +92,14 @@ void NodeCache::Insert(TreeId tree, NodeId node, Sequence at, const btree::NodeR
   Shard& shard = ShardOf(key);
   base::MutexLock lock(shard.mu);
   Entry& entry = EntryOf(shard, key);
+  const uint64_t floor = FloorOf(shard, key);
   // Newest first: `place` is the first version that is not newer than the snapshot.
   auto place = entry.versions.begin();
   while (place != entry.versions.end() && place->from > at.value) ++place;
   const uint64_t successor = place == entry.versions.begin() ? kOpen : std::prev(place)->from;
-  const bool is_newest = successor == kOpen && shard.floor <= at.value;
+  const bool is_newest = successor == kOpen && floor <= at.value;
   const uint64_t until = is_newest ? kOpen : std::min(successor, at.value + 1);
-  const uint64_t reaches = successor != kOpen && shard.floor <= at.value ? successor : until;
+  const uint64_t reaches = successor != kOpen && floor <= at.value ? successor : until;
   if (place != entry.versions.end() && at.value < place->until) {
     place->until = std::max(place->until, reaches);
     return;
@@ -98,8 +110,8 @@ void NodeCache::Insert(TreeId tree, NodeId node, Sequence at, const btree::NodeR
   if (place != entry.versions.end()) added.from = std::max(added.from, place->until);
   added.until = reaches;
   added.node = version;
-  budget_->Charge(static_cast<int64_t>(ChargeOf(added)));
   entry.versions.insert(place, std::move(added));
+  Recharge(entry);
   EvictSome(shard);
 }
 
@@ -113,9 +125,9 @@ void NodeCache::Install(TreeId tree, NodeId node, Sequence from, btree::NodeRef 
     newest.until = std::min(newest.until, from.value);
   }
   Version added{from.value, kOpen, std::move(version)};
-  budget_->Charge(static_cast<int64_t>(ChargeOf(added)));
   entry.versions.insert(entry.versions.begin(), std::move(added));
-  DropGarbage(shard, entry);
+  DropGarbage(entry);
+  Recharge(entry);
   EvictSome(shard);
 }
 
@@ -123,7 +135,8 @@ void NodeCache::Invalidate(TreeId tree, NodeId node, Sequence from) {
   const Key key{tree, node};
   Shard& shard = ShardOf(key);
   base::MutexLock lock(shard.mu);
-  shard.floor = std::max(shard.floor, from.value);
+  uint64_t& floor = FloorOf(shard, key);
+  floor = std::max(floor, from.value);
   const auto it = shard.entries.find(key);
   if (it == shard.entries.end() || it->second.versions.empty()) return;
   Version& newest = it->second.versions.front();
@@ -138,9 +151,9 @@ void NodeCache::Withdraw(TreeId tree, NodeId node, Sequence sequence) {
   if (it == shard.entries.end()) return;
   auto& versions = it->second.versions;
   while (!versions.empty() && versions.front().from > sequence.value) {
-    budget_->Charge(-static_cast<int64_t>(ChargeOf(versions.front())));
     versions.erase(versions.begin());
   }
+  Recharge(it->second);
   // It ended where the withdrawn version began; sequences above will be given to other commits.
   if (!versions.empty() && versions.front().until > sequence.value + 1) {
     versions.front().until = sequence.value + 1;
@@ -152,25 +165,24 @@ void NodeCache::Publish(Sequence published, Sequence oldest_snapshot) {
   oldest_snapshot_.store(oldest_snapshot.value, std::memory_order_release);
 }
 
-void NodeCache::DropGarbage(Shard& shard, Entry& entry) {
+void NodeCache::DropGarbage(Entry& entry) {
   const uint64_t oldest = oldest_snapshot_.load(std::memory_order_acquire);
   while (entry.versions.size() > 1 && entry.versions.back().until <= oldest) {
-    budget_->Charge(-static_cast<int64_t>(ChargeOf(entry.versions.back())));
     entry.versions.pop_back();
   }
 }
 
-bool NodeCache::EvictEntry(Shard& shard, Entry& entry) {
+bool NodeCache::EvictEntry(uint64_t& floor, Entry& entry) {
   const uint64_t published = published_.load(std::memory_order_acquire);
   for (auto version = entry.versions.begin(); version != entry.versions.end();) {
     if (version->from > published) {
       ++version;
       continue;
     }
-    shard.floor = std::max(shard.floor, version->from);
-    budget_->Charge(-static_cast<int64_t>(ChargeOf(*version)));
+    floor = std::max(floor, version->from);
     version = entry.versions.erase(version);
   }
+  Recharge(entry);
   return entry.versions.empty();
 }
 
@@ -186,7 +198,7 @@ void NodeCache::EvictSome(Shard& shard) {
       continue;
     }
     if (it != shard.entries.end()) {
-      if (!EvictEntry(shard, it->second)) {
+      if (!EvictEntry(FloorOf(shard, it->first), it->second)) {
         ++shard.hand;
         continue;
       }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -85,6 +86,7 @@ class NodeCache {
 
  private:
   static constexpr int kShards = 64;
+  static constexpr int kFloors = 512;  // per shard
   static constexpr uint64_t kOpen = UINT64_MAX;
 
   struct Key {
@@ -104,25 +106,30 @@ class NodeCache {
   struct Entry {
     absl::InlinedVector<Version, 1> versions;  // newest first
     bool referenced = true;
+    int64_t charged = 0;
   };
   struct alignas(64) Shard {
     base::Mutex mu;
     absl::flat_hash_map<Key, Entry> entries SOP_GUARDED_BY(mu);
     std::vector<Key> ring SOP_GUARDED_BY(mu);  // clock order; may name evicted entries
     size_t hand SOP_GUARDED_BY(mu) = 0;
-    uint64_t floor SOP_GUARDED_BY(mu) = 0;  // newest `from` of any version forgotten
+    // Newest `from` of any version forgotten, by hash of the node: one for all would make whatever
+    // is read again while others are evicted good for one snapshot only.
+    std::array<uint64_t, kFloors> floors SOP_GUARDED_BY(mu) = {};
     uint64_t hits SOP_GUARDED_BY(mu) = 0;
     uint64_t misses SOP_GUARDED_BY(mu) = 0;
     uint64_t evictions SOP_GUARDED_BY(mu) = 0;
   };
 
   Shard& ShardOf(const Key& key);
-  static size_t ChargeOf(const Version& version);
+  // Charges what the entry's versions own: neighbours may share one image.
+  void Recharge(Entry& entry);
+  static uint64_t& FloorOf(Shard& shard, const Key& key) SOP_REQUIRES(shard.mu);
   Entry& EntryOf(Shard& shard, const Key& key) SOP_REQUIRES(shard.mu);
-  void DropGarbage(Shard& shard, Entry& entry) SOP_REQUIRES(shard.mu);
+  void DropGarbage(Entry& entry);
   void EvictSome(Shard& shard) SOP_REQUIRES(shard.mu);
   // Evicts what is not pinned; true if nothing is left.
-  bool EvictEntry(Shard& shard, Entry& entry) SOP_REQUIRES(shard.mu);
+  bool EvictEntry(uint64_t& floor, Entry& entry);
 
   const std::shared_ptr<CacheBudget> budget_;
   std::atomic<uint64_t> published_{0};
