@@ -17,10 +17,10 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 Scale QuickScale(const std::string& folder) {
   return {.folder = folder,
           .slices = 5,
-          .slice_seconds = 1.5,
+          .slice_seconds = 1,
           .read_items = 4'000'000,
-          .kill_items = 2'000'000,
-          .write_memory = 512 * kMiB};
+          .kill_items = 1'000'000,
+          .write_memory = 1024 * kMiB};
 }
 
 Scale FullScale(const std::string& folder) {
@@ -29,7 +29,7 @@ Scale FullScale(const std::string& folder) {
           .slice_seconds = 8,
           .read_items = 10'000'000,
           .kill_items = 10'000'000,
-          .write_memory = 512 * kMiB};
+          .write_memory = 1024 * kMiB};
 }
 
 int Fill(const std::vector<std::string>& arguments) {

@@ -24,19 +24,19 @@ struct Rivals {
   uint64_t MeasureBoth(const Scale& scale, const std::string& row, CommitLoad load);
 
  private:
-  // Transactions of `load` that take the rival one slice.
+  // Gives `load` the transactions that take the two sides a slice each on average.
   uint64_t Calibrate(const Scale& scale, CommitLoad* load);
   uint64_t MeasureSlices(const Scale& scale, const std::string& row, CommitLoad load);
 };
 
 uint64_t Rivals::Calibrate(const Scale& scale, CommitLoad* load) {
   load->transactions = kCalibrationTransactions;
-  RunCommits(*ours, *load);
-  const double items_per_second = RunCommits(*rival, *load);
+  const double our_seconds = 1 / RunCommits(*ours, *load);
+  const double rival_seconds = 1 / RunCommits(*rival, *load);
   load->first += kCalibrationTransactions * load->items;
+  const double items = 2 * scale.slice_seconds / (our_seconds + rival_seconds);
   load->transactions =
-      std::max(kCalibrationTransactions,
-               static_cast<uint64_t>(items_per_second * scale.slice_seconds / load->items));
+      std::max(kCalibrationTransactions, static_cast<uint64_t>(items / load->items));
   return kCalibrationTransactions * load->items;
 }
 
