@@ -86,7 +86,7 @@ class NodeCache {
 
  private:
   static constexpr int kShards = 64;
-  static constexpr int kFloors = 512;  // per shard
+  static constexpr int kFloors = 128;  // per shard; 64 KiB in all
   static constexpr uint64_t kOpen = UINT64_MAX;
 
   struct Key {
