@@ -29,7 +29,7 @@ Scale FullScale(const std::string& folder) {
           .slice_seconds = 8,
           .read_items = 10'000'000,
           .kill_items = 10'000'000,
-          .write_memory = 1024 * kMiB};
+          .write_memory = 4096 * kMiB};
 }
 
 int Fill(const std::vector<std::string>& arguments) {

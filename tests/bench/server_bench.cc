@@ -133,7 +133,7 @@ void MeasureDurable(const ServerScale& at) {
   };
   Report(
       "grpc_durable", "items/s",
-      Alternate(
+      AlternateCalls(
           at.scale.slices,
           [&](int) { return 10 * RunClients(server, kWriters, at.scale.slice_seconds, execute); },
           commit_raw));
