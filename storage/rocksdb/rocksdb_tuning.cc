@@ -4,6 +4,7 @@
 
 #include <rocksdb/cache.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/statistics.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_buffer_manager.h>
@@ -51,6 +52,8 @@ rocksdb::ColumnFamilyOptions NodesFamily(const RocksDbEnvironment& environment,
   family.write_buffer_size =
       std::clamp<uint64_t>(environment.write_buffer_bytes() / 3, 4 * kMiB, 64 * kMiB);
   family.max_write_buffer_number = 4;
+  // Deltas of one node lie side by side: where the last one went is where the next one goes.
+  family.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(12));
   // 78 MiB of 16 KiB images of words and text become 49 with LZ4 and 34 with ZSTD; one second of
   // CPU loads 87 MiB uncompressed, 76 with LZ4, 58 with ZSTD.
   family.compression = rocksdb::kLZ4Compression;
