@@ -101,6 +101,7 @@ class NodeImageBuilder {
   void AddItem(std::string_view key, const ItemView& item);
   void AddChild(std::string_view key, const ChildView& child);
 
+  void Reserve(size_t entries) { entries_.reserve(entries); }
   size_t entries() const { return entries_.size(); }
 
   struct Stamps {

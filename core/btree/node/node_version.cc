@@ -146,12 +146,23 @@ absl::StatusOr<NodeRef> NodeVersion::Extend(const NodeRef& leaf, std::string del
 
 NodeRef NodeVersion::Folded(const NodeVersion& leaf, uint32_t delta_bytes) {
   NodeImageBuilder builder(NodeKind::kLeaf, 0);
-  std::deque<std::string> keys;
+  // Keys of the image lack its prefix: they are put together in one buffer, reserved so that it
+  // does not move.
+  std::string_view prefix;
+  std::string_view rest;
+  size_t key_bytes = 0;
   for (uint32_t index = 0; index < leaf.item_count_; ++index) {
-    std::string key;
-    leaf.AssignKey(index, &key);
-    keys.push_back(std::move(key));
-    builder.AddItem(keys.back(), leaf.item(index));
+    leaf.KeyParts(index, &prefix, &rest);
+    key_bytes += prefix.size() + rest.size();
+  }
+  std::string keys;
+  keys.reserve(key_bytes);
+  builder.Reserve(leaf.item_count_);
+  for (uint32_t index = 0; index < leaf.item_count_; ++index) {
+    leaf.KeyParts(index, &prefix, &rest);
+    const size_t begin = keys.size();
+    keys.append(prefix).append(rest);
+    builder.AddItem(std::string_view(keys).substr(begin), leaf.item(index));
   }
   return FromImage(NodeImage::Adopt(builder.Build({leaf.sequence_, Sequence{0}, delta_bytes})));
 }
