@@ -12,13 +12,22 @@ namespace {
 // Above the server's own limit, so that its typed errors are what users see.
 constexpr int kMaxMessageSizeBytes = 16 << 20;
 
+// A server that was started just now may not listen yet, and one attempt to connect may fail for
+// reasons that pass: trying this long spares scripts a loop of their own.
+constexpr absl::Duration kConnectLimit = absl::Milliseconds(700);
+constexpr int kConnectBackoffMillis = 100;
+
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageSizeBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageSizeBytes);
   // A proxy for web pages is not in the way to a database.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kConnectBackoffMillis);
+  auto channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  // Without success the first call says what is wrong.
+  channel->WaitForConnected(absl::ToChronoTime(absl::Now() + kConnectLimit));
+  return channel;
 }
 
 }  // namespace
