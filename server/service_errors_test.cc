@@ -295,6 +295,8 @@ TEST_F(ExecuteTest, ARepeatedRequestIsNotRunAgain) {
   ASSERT_TRUE(Execute(request, &second).ok());
   EXPECT_TRUE(second.repeated_request());
   EXPECT_EQ(first.commit_version(), second.commit_version());
+  ASSERT_EQ(second.results_size(), 1);
+  EXPECT_EQ(first.results(0).SerializeAsString(), second.results(0).SerializeAsString());
   EXPECT_EQ(CountOf("a"), 1u);
 }
 

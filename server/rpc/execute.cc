@@ -122,7 +122,7 @@ void Executor::RunJob(Job job, std::shared_ptr<session::OpenDatabase> database) 
   if (!job.request_id.IsZero()) {
     const auto outcome = database->engine->FindOutcome(job.request_id);
     if (!outcome.ok()) return call.Complete(outcome.status());
-    if (outcome->has_value()) return Replay(job, (*outcome)->version);
+    if (outcome->has_value()) return Replay(job, (*outcome)->version, (*outcome)->reply);
   }
   auto stores = database->engine->Begin(*options);
   status = RunOperations(job, *database, *stores);
@@ -170,15 +170,16 @@ void Executor::CommitJob(const Job& job, std::shared_ptr<session::OpenDatabase> 
   options.durability = *durability;
   if (!job.request_id.IsZero()) {
     options.token = job.request_id;
-    // Results are not kept: they may be as large as a message.
-    options.reply = MakeReply(v1::ExecuteResponse());
+    options.reply = MakeReply(*job.response);
   }
   catalog::Database& engine = *database->engine;
   engine.Commit(
       std::move(stores), std::move(options),
       [this, job, database = std::move(database)](const txn::CommitResult& result) mutable {
         if (result.status.ok()) {
-          if (result.earlier_reply.has_value()) return Replay(job, result.version);
+          if (result.earlier_reply.has_value()) {
+            return Replay(job, result.version, *result.earlier_reply);
+          }
           job.response->set_commit_version(convert::CommitVersion(result.version));
           return job.call->Complete(absl::OkStatus());
         }
@@ -191,8 +192,10 @@ void Executor::CommitJob(const Job& job, std::shared_ptr<session::OpenDatabase> 
       });
 }
 
-void Executor::Replay(const Job& job, Sequence version) {
+void Executor::Replay(const Job& job, Sequence version, const std::string& reply) {
   job.response->Clear();
+  const absl::Status status = ReadReply(reply, job.response);
+  if (!status.ok()) return job.call->Complete(status);
   job.response->set_repeated_request(true);
   job.response->set_commit_version(convert::CommitVersion(version));
   job.call->Complete(absl::OkStatus());

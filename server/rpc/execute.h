@@ -37,7 +37,7 @@ class Executor {
                  std::unique_ptr<catalog::StoreSet> stores);
   absl::Status RunOperations(const Job& job, session::OpenDatabase& database,
                              catalog::StoreSet& stores);
-  void Replay(const Job& job, Sequence version);
+  void Replay(const Job& job, Sequence version, const std::string& reply);
 
   const Parts parts_;
 };
