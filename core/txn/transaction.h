@@ -58,7 +58,7 @@ struct ItemWrite {
   Placement placement = Placement::kInNode;
   // Where in the key or value (big endian, 8 bytes) the committer writes the commit's Serial:
   // numbers that are unique in the database and ascend in commit order. Reads of one's own write
-  // see 0xff bytes there until then.
+  // see a placeholder there until then, above every Serial.
   std::optional<uint32_t> late_key_offset;
   std::optional<uint32_t> late_value_offset;
 };

@@ -46,7 +46,7 @@ int Run(const std::string& program, std::vector<std::string> arguments) {
     return 2;
   }
   const Scale scale = arguments[1] == "quick" ? QuickScale(arguments[0]) : FullScale(arguments[0]);
-  const std::map<std::string, std::function<void()>> groups = {
+  const RowGroups groups = {
       {"durable", [&] { MeasureDurableCommits(scale); }},
       {"unsynced", [&] { MeasureUnsyncedCommits(scale); }},
       {"nodes", [&] { MeasureNodeSizes(scale); }},
@@ -54,15 +54,7 @@ int Run(const std::string& program, std::vector<std::string> arguments) {
       {"recovery", [&] { MeasureRecovery(scale, program); }},
       {"contention", [&] { MeasureContention(scale); }},
   };
-  std::vector<std::string> wanted(arguments.begin() + 2, arguments.end());
-  if (wanted.empty()) {
-    for (const auto& [name, measure] : groups) wanted.push_back(name);
-  }
-  for (const std::string& name : wanted) {
-    const auto group = groups.find(name);
-    Require(group != groups.end(), "no group of rows is named " + name);
-    group->second();
-  }
+  MeasureGroups(groups, {arguments.begin() + 2, arguments.end()});
   return 0;
 }
 

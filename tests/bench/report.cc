@@ -78,4 +78,15 @@ uint64_t FolderBytes(const std::string& folder) {
   return bytes;
 }
 
+void MeasureGroups(const RowGroups& groups, std::vector<std::string> wanted) {
+  if (wanted.empty()) {
+    for (const auto& [name, measure] : groups) wanted.push_back(name);
+  }
+  for (const std::string& name : wanted) {
+    const auto group = groups.find(name);
+    Require(group != groups.end(), "no group of rows is named " + name);
+    group->second();
+  }
+}
+
 }  // namespace sop::bench

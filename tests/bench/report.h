@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +36,13 @@ struct Scale {
   uint64_t kill_items = 0;    // there when the process is killed
   uint64_t write_memory = 0;  // bytes, of each side of the rows that write
 };
+
+// Groups of rows by name.
+using RowGroups = std::map<std::string, std::function<void()>>;
+
+// Measures the groups in `wanted`, or all of them if it is empty. Ends the process with a message
+// if there is no group of a name.
+void MeasureGroups(const RowGroups& groups, std::vector<std::string> wanted);
 
 // An empty folder for one side of a row.
 std::string EmptyFolder(const Scale& scale, std::string_view name);

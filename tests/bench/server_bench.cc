@@ -222,21 +222,13 @@ int Run(std::vector<std::string> arguments) {
                                     .slice_seconds = quick ? 1.0 : 6.0,
                                     .read_items = quick ? 300'000u : 1'500'000u},
                           .program = arguments[2]};
-  const std::map<std::string, std::function<void()>> groups = {
+  const RowGroups groups = {
       {"server-reads", [&] { MeasureReads(at); }},
       {"server-durable", [&] { MeasureDurable(at); }},
       {"server-latency", [&] { MeasureLatency(at); }},
       {"server-creation", [&] { MeasureCreation(at); }},
   };
-  std::vector<std::string> wanted(arguments.begin() + 3, arguments.end());
-  if (wanted.empty()) {
-    for (const auto& [name, measure] : groups) wanted.push_back(name);
-  }
-  for (const std::string& name : wanted) {
-    const auto group = groups.find(name);
-    Require(group != groups.end(), "no group of rows is named " + name);
-    group->second();
-  }
+  MeasureGroups(groups, {arguments.begin() + 3, arguments.end()});
   return 0;
 }
 

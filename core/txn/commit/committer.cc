@@ -306,7 +306,6 @@ std::optional<CommitBuilder::Finished> Committer::Build(Requests requests,
     TreeId damaged;
     if (!builder.broken()) {
       builder.group().next_tree_id_before = next_tree_id;
-      std::vector<TreeId> dropped = builder.group().dropped_trees;
       auto finished = builder.Finish(&damaged);
       if (finished.ok()) {
         finished->group->requests = std::move(added);
