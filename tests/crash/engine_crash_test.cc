@@ -154,6 +154,8 @@ TEST_F(EngineCrashTest, KilledAtAnyMomentNothingAcknowledgedIsLostAndNothingIsHa
       "checked under load, {} closings in good order\n",
       kills, lives_served_, acknowledged_, refused_, pending_, pending_applied_, snapshots_,
       closings_);
+  fmt::print("counter kills {}\ncounter commits_acknowledged {}\ncounter under_way {}\n", kills,
+             acknowledged_, pending_);
   EXPECT_GT(acknowledged_, kills);
 }
 

@@ -218,12 +218,13 @@ def run(server: Server, kills: int, seed: int) -> tuple[int, list[str]]:
         f"{records.acknowledged_count} commits acknowledged, {records.conflicts} refused as conflicts, "
         f"{records.unknown} with unknown outcome"
     )
+    print(f"counter kills {kills}\ncounter commits_acknowledged {records.acknowledged_count}")
     return (kills - 1, found) if found else (kills, [])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(31))
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
