@@ -80,7 +80,8 @@ class Engine {
   // Commit that waits.
   CommitResult CommitAndWait(std::shared_ptr<Transaction> transaction, CommitOptions options = {});
 
-  // What became of `token`: in flight, committed in the retention time, or nothing known.
+  // What became of `token`: its outcome if it is published, nothing if it is in flight or not known.
+  // Nothing means that no transaction that began before the call sees what `token` did.
   // OUTCOME_UNKNOWN (FAILED_PRECONDITION) for a token older than what is kept.
   absl::StatusOr<std::optional<Outcome>> FindOutcome(const Uuid& token);
 

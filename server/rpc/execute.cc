@@ -119,12 +119,13 @@ void Executor::RunJob(Job job, std::shared_ptr<session::OpenDatabase> database) 
   status.Update(CheckCount("preconditions", request.preconditions_size()));
   status.Update(CheckReached(*database, request.at_least_version()));
   if (!status.ok()) return call.Complete(status);
+  auto stores = database->engine->Begin(*options);
   if (!job.request_id.IsZero()) {
+    // Only now: a try that committed before the snapshot was taken would be met by this one.
     const auto outcome = database->engine->FindOutcome(job.request_id);
     if (!outcome.ok()) return call.Complete(outcome.status());
     if (outcome->has_value()) return Replay(job, (*outcome)->version, (*outcome)->reply);
   }
-  auto stores = database->engine->Begin(*options);
   status = RunOperations(job, *database, *stores);
   if (!status.ok()) return call.Complete(status);
   CommitJob(job, std::move(database), std::move(stores));

@@ -70,13 +70,14 @@ void OperationRunner::RunAlone(Job job, std::shared_ptr<session::OpenDatabase> d
   call.context().counted = database;
   absl::Status status = call.context().CheckWanted();
   if (!status.ok()) return call.Complete(status);
+  const auto mode = job.effect == Effect::kReads ? txn::Mode::kReadOnly : txn::Mode::kReadWrite;
+  auto stores = database->engine->Begin({.mode = mode, .isolation = txn::Isolation::kSerializable});
   if (!job.request_id.IsZero()) {
+    // Only now: a try that committed before the snapshot was taken would be met by this one.
     const auto outcome = database->engine->FindOutcome(job.request_id);
     if (!outcome.ok()) return call.Complete(outcome.status());
     if (outcome->has_value()) return Replay(job, (*outcome)->version, (*outcome)->reply);
   }
-  const auto mode = job.effect == Effect::kReads ? txn::Mode::kReadOnly : txn::Mode::kReadWrite;
-  auto stores = database->engine->Begin({.mode = mode, .isolation = txn::Isolation::kSerializable});
   OperationScope scope = {.context = call.context(), .database = *database, .stores = *stores};
   status = job.run(scope, *job.request, job.response);
   database->metrics.operations->Increment();

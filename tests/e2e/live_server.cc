@@ -47,8 +47,9 @@ std::string EndOf(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LiveServer>> LiveServer::Start(const std::string& program) {
-  std::unique_ptr<LiveServer> server(new LiveServer(program));
+absl::StatusOr<std::unique_ptr<LiveServer>> LiveServer::Start(const std::string& program,
+                                                              std::vector<std::string> arguments) {
+  std::unique_ptr<LiveServer> server(new LiveServer(program, std::move(arguments)));
   std::string pattern = (std::filesystem::temp_directory_path() / "sop-e2e-XXXXXX").string();
   if (mkdtemp(pattern.data()) == nullptr) {
     return absl::InternalError("no temporary folder can be made");
@@ -56,6 +57,7 @@ absl::StatusOr<std::unique_ptr<LiveServer>> LiveServer::Start(const std::string&
   server->folder_ = pattern;
   std::filesystem::create_directory(server->stores_root());
   server->address_ = fmt::format("127.0.0.1:{}", FreePort());
+  server->http_address_ = fmt::format("127.0.0.1:{}", FreePort());
   SOP_RETURN_IF_ERROR(server->Launch());
   return server;
 }
@@ -71,27 +73,39 @@ absl::Status LiveServer::KillAndRestart() {
   return Launch();
 }
 
+bool LiveServer::Runs() const { return waitpid(process_, nullptr, WNOHANG) == 0; }
+
+std::shared_ptr<grpc::Channel> LiveServer::Connect(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxMessageSizeBytes);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
+  // Of its own, so that nothing is left of a server that was killed.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
 absl::Status LiveServer::Launch() {
   const std::string log = folder_ + "/sopd.log";
   const std::string data = folder_ + "/data";
-  const std::string root = stores_root();
+  std::vector<std::string> words = {program_,      "--data",        data,
+                                    "--listen",    address_,        "--http",
+                                    http_address_, "--stores-root", stores_root()};
+  words.insert(words.end(), arguments_.begin(), arguments_.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
   process_ = fork();
   if (process_ == 0) {
     const int output = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(output, STDOUT_FILENO);
     dup2(output, STDERR_FILENO);
-    execl(program_.c_str(), program_.c_str(), "--data", data.c_str(), "--listen", address_.c_str(),
-          "--http", "off", "--stores-root", root.c_str(), nullptr);
+    execv(program_.c_str(), argv.data());
     _exit(127);
   }
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMaxMessageSizeBytes);
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
-  // A channel of its own, so that nothing is left of a server that was killed.
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  channel_ = grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments);
+  channel_ = Connect(address_);
   if (channel_->WaitForConnected(absl::ToChronoTime(absl::Now() + kStartLimit))) {
     return absl::OkStatus();
   }

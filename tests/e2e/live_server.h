@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -14,8 +15,10 @@ namespace sop::e2e {
 // thread.
 class LiveServer {
  public:
-  // Starts `program` and waits until it answers. INTERNAL with the end of its log if it does not.
-  static absl::StatusOr<std::unique_ptr<LiveServer>> Start(const std::string& program);
+  // Starts `program` with more arguments than those for folders and ports, and waits until it
+  // answers. INTERNAL with the end of its log if it does not.
+  static absl::StatusOr<std::unique_ptr<LiveServer>> Start(const std::string& program,
+                                                           std::vector<std::string> arguments = {});
   // Kills it.
   ~LiveServer();
   LiveServer(const LiveServer&) = delete;
@@ -25,18 +28,29 @@ class LiveServer {
   // Databases may be kept in folders below this one.
   std::string stores_root() const { return folder_ + "/stores"; }
   const std::string& folder() const { return folder_; }
+  // HOST:PORT of its gRPC and of its HTTP face.
+  const std::string& address() const { return address_; }
+  const std::string& http_address() const { return http_address_; }
+  // A channel that shares nothing with others, to `address`: ours, or of something in between.
+  static std::shared_ptr<grpc::Channel> Connect(const std::string& address);
+  pid_t process() const { return process_; }
+  // Whether it still runs; if not, it ended by itself.
+  bool Runs() const;
   // SIGKILL, then a start on the same data.
   absl::Status KillAndRestart();
 
  private:
-  explicit LiveServer(std::string program) : program_(std::move(program)) {}
+  LiveServer(std::string program, std::vector<std::string> arguments)
+      : program_(std::move(program)), arguments_(std::move(arguments)) {}
 
   absl::Status Launch();
   void Kill();
 
   const std::string program_;
+  const std::vector<std::string> arguments_;
   std::string folder_;
   std::string address_;
+  std::string http_address_;
   pid_t process_ = 0;
   std::shared_ptr<grpc::Channel> channel_;
 };

@@ -109,8 +109,8 @@ absl::Status Committer::CheckKept(const Uuid& token) const {
 absl::StatusOr<std::optional<Outcome>> Committer::FindOutcome(const Uuid& token) {
   {
     base::MutexLock lock(mu_);
-    if (in_flight_.contains(token)) return std::nullopt;
-    SOP_RETURN_IF_ERROR(CheckKept(token));
+    // One in flight may be published and only not answered yet: its row is looked for too.
+    if (!in_flight_.contains(token)) SOP_RETURN_IF_ERROR(CheckKept(token));
   }
   SOP_ASSIGN_OR_RETURN(
       const auto row, published()->storage().ReadRow(persistence::Space::kOutcomes, token.Bytes()));
