@@ -6,6 +6,7 @@
 
 #include "core/base/check.h"
 #include "core/base/error.h"
+#include "core/base/fault/fail_point.h"
 #include "core/base/status_macros.h"
 
 namespace sop::btree {
@@ -154,6 +155,7 @@ bool TreeWriter::IsSmall(const NodeVersion& node) const {
 // The left part stays where it is and can be told to storage as a delta that cuts off the rest.
 std::vector<TreeWriter::NodePart> TreeWriter::DivideLeaf(const Leaf& leaf, const NodeVersion& grown,
                                                          const DeltaView& delta) {
+  base::FailPoint("split.leaf");
   NodeEntries entries(NodeKind::kLeaf, 0);
   entries.Append(grown, {});
   auto growth = NodeEntries::Growth::kAnywhere;
@@ -280,11 +282,13 @@ absl::StatusOr<bool> TreeWriter::TryMerge(NodePart* left, const NodePart& right,
       !entries.Fits(MergedLimits(options_.limits))) {
     return false;
   }
+  base::FailPoint("merge.nodes");
   PutImage(left->node, entries.BuildImage(0, entries.entries().size(),
                                           {options_.sequence, options_.sequence, 0}));
   RemoveNode(right.node);
   left->count += right.count;
   left->underfull = IsSmall(*changes_.nodes[left->node].version);
+  base::FailPoint("merge.merged");
   return true;
 }
 
@@ -374,9 +378,11 @@ std::vector<TreeWriter::NodePart> TreeWriter::PutEntries(NodeId id, const NodeEn
     parts.push_back(std::move(part));
   }
   if (!root_grows) {
+    if (starts.size() > 1) base::FailPoint("split.divided");
     parts.erase(parts.begin());
     return parts;
   }
+  base::FailPoint("split.root");
   NodeEntries above(NodeKind::kInner, entries.level() + 1);
   for (const NodePart& part : parts) above.AppendChild(part.key, {part.node, part.count});
   return PutEntries(kRootNode, above, above.Divide(options_.limits, NodeEntries::Growth::kTail),
@@ -389,6 +395,7 @@ absl::Status TreeWriter::CollapseRoot() {
     if (it == changes_.nodes.end() || it->second.version->is_leaf()) return absl::OkStatus();
     const NodeRef root = it->second.version;
     if (root->children() > 1) return absl::OkStatus();
+    base::FailPoint("merge.root");
     const NodeId only = root->child(0);
     SOP_ASSIGN_OR_RETURN(const NodeRef child, Current(only));
     NodeEntries entries(child->image().kind(), child->level());

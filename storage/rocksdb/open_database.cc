@@ -7,6 +7,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/error.h"
+#include "core/base/fault/fail_point.h"
 #include "core/base/status_macros.h"
 #include "storage/rocksdb/rocksdb_status.h"
 
@@ -36,11 +37,13 @@ OpenDatabase::OpenDatabase(std::unique_ptr<DatabaseFolder> folder)
 
 OpenDatabase::~OpenDatabase() {
   if (db_ == nullptr) return;
+  base::FailPoint("close.storage");
   for (rocksdb::ColumnFamilyHandle* family : families_) {
     db_->DestroyColumnFamilyHandle(family).PermitUncheckedError();
   }
   // Everything acknowledged is in the log already; an error here loses nothing.
   db_->Close().PermitUncheckedError();
+  base::FailPoint("close.closed");
 }
 
 absl::StatusOr<std::shared_ptr<OpenDatabase>> OpenDatabase::Open(
@@ -54,11 +57,13 @@ absl::StatusOr<std::shared_ptr<OpenDatabase>> OpenDatabase::Open(
   options.listeners.push_back(database->health_);
   database->statistics_ = options.statistics;
   const std::string path = database->folder_->rocksdb_path();
+  base::FailPoint("open.rocksdb");
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status = rocksdb::DB::Open(options, path, TunedFamilies(environment, apply),
                                                    &database->families_, &db);
   if (!status.ok()) return FromRocksDb(status, fmt::format("open {}", path));
   database->db_.reset(db);
+  base::FailPoint("open.recovered");
   return database;
 }
 

@@ -11,6 +11,7 @@
 #include "core/base/check.h"
 #include "core/base/checksum.h"
 #include "core/base/error.h"
+#include "core/base/fault/fail_point.h"
 #include "core/base/status_macros.h"
 #include "storage/rocksdb/open_database.h"
 #include "storage/rocksdb/rocksdb_snapshot.h"
@@ -64,6 +65,7 @@ absl::StatusOr<std::unique_ptr<RocksDbStorage>> RocksDbStorage::Open(
     const RocksDbOptions& options, const RocksDbSurroundings& around) {
   SOP_CHECK(options.apply != nullptr && !options.path.empty());
   SOP_ASSIGN_OR_RETURN(auto folder, DatabaseFolder::Enter(options.path, around.files));
+  base::FailPoint("open.entered");
   if (options.report != nullptr) {
     SOP_ASSIGN_OR_RETURN(const std::vector<std::string> strangers, folder->Strangers());
     for (const std::string& name : strangers) {
@@ -75,6 +77,7 @@ absl::StatusOr<std::unique_ptr<RocksDbStorage>> RocksDbStorage::Open(
                        OpenDatabase::Open(std::move(folder), around.environment, options.apply));
   std::unique_ptr<RocksDbStorage> storage(new RocksDbStorage(std::move(database), options, around));
   SOP_RETURN_IF_ERROR(storage->Start(options, around.random));
+  base::FailPoint("open.done");
   return storage;
 }
 
@@ -105,11 +108,13 @@ absl::Status RocksDbStorage::Start(const RocksDbOptions& options, base::Random& 
     return Error(Reason::kDamaged, fmt::format("{}/SOP-FORMAT names database {}, its files another",
                                                options.path, database_id_.ToString()));
   }
+  base::FailPoint("create.identity");
   rocksdb::WriteOptions synced;
   synced.sync = true;
   const rocksdb::Status written = database_->db().Put(
       synced, database_->family(Family::kMeta), ToSlice(kDatabaseIdKey), database_id_.Bytes());
   if (!written.ok()) return FromRocksDb(written, fmt::format("write {}", options.path));
+  base::FailPoint("create.format");
   return database_->folder().WriteFormat({database_id_, {}, options.creator});
 }
 
@@ -126,9 +131,11 @@ absl::StatusOr<persistence::AppendResult> RocksDbStorage::Append(
   if (!OnlyRemoves(record)) SOP_RETURN_IF_ERROR(ClaimSpace(BytesOf(record)));
   rocksdb::WriteBatch batch(BytesOf(record));
   SOP_RETURN_IF_ERROR(Fill(record, &batch));
+  base::FailPoint("storage.write");
   rocksdb::WriteOptions options;
   options.sync = durability == persistence::Durability::kSynced;
   const rocksdb::Status written = database_->db().Write(options, &batch);
+  base::FailPoint("storage.written");
   if (!written.ok()) return database_->health().Fail(written);
   // A sync that failed in the background while this record was written may have lost it.
   SOP_RETURN_IF_ERROR(database_->health().CheckFailure());

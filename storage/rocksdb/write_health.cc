@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/base/error.h"
+#include "core/base/fault/fail_point.h"
 
 namespace sop::rocksdb_storage {
 
@@ -36,6 +37,21 @@ void WriteHealth::OnBackgroundError(rocksdb::BackgroundErrorReason /*reason*/,
   const base::MutexLock lock(mu_);
   pause_ = Error(Reason::kDiskFull, fmt::format("disk of database {} is full", path_),
                  {{"path", path_}});
+}
+
+void WriteHealth::OnFlushBegin(rocksdb::DB* /*db*/, const rocksdb::FlushJobInfo& /*flush*/) {
+  base::FailPoint("flush.begin");
+}
+void WriteHealth::OnFlushCompleted(rocksdb::DB* /*db*/, const rocksdb::FlushJobInfo& /*flush*/) {
+  base::FailPoint("flush.done");
+}
+void WriteHealth::OnCompactionBegin(rocksdb::DB* /*db*/,
+                                    const rocksdb::CompactionJobInfo& /*compaction*/) {
+  base::FailPoint("compaction.begin");
+}
+void WriteHealth::OnCompactionCompleted(rocksdb::DB* /*db*/,
+                                        const rocksdb::CompactionJobInfo& /*compaction*/) {
+  base::FailPoint("compaction.done");
 }
 
 void WriteHealth::OnErrorRecoveryEnd(const rocksdb::BackgroundErrorRecoveryInfo& recovery) {

@@ -29,6 +29,12 @@ class WriteHealth : public rocksdb::EventListener {
 
   const char* Name() const override { return "sop.WriteHealth"; }
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override;
+  // These only pass fail points.
+  void OnFlushBegin(rocksdb::DB* db, const rocksdb::FlushJobInfo& flush) override;
+  void OnFlushCompleted(rocksdb::DB* db, const rocksdb::FlushJobInfo& flush) override;
+  void OnCompactionBegin(rocksdb::DB* db, const rocksdb::CompactionJobInfo& compaction) override;
+  void OnCompactionCompleted(rocksdb::DB* db,
+                             const rocksdb::CompactionJobInfo& compaction) override;
   void OnErrorRecoveryEnd(const rocksdb::BackgroundErrorRecoveryInfo& recovery) override;
 
  private:

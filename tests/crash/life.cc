@@ -1,5 +1,6 @@
 #include "tests/crash/life.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -12,6 +13,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/error.h"
+#include "core/base/fault/fail_point.h"
 #include "core/base/file_system.h"
 #include "core/base/random.h"
 #include "core/base/thread_pool.h"
@@ -22,6 +24,27 @@
 
 namespace sop::crash {
 namespace {
+
+// Of this process, for the hook, which is a plain function. Constant while fail points are armed.
+struct {
+  LifeRecord* record = nullptr;
+  const LifeOptions* options = nullptr;
+} hooked;
+
+void PassFailPoint(std::string_view name) {
+  const size_t index = FailPointIndex(name);
+  if (index == kFailPoints.size()) {
+    if (!hooked.record->failed.exchange(true)) {
+      fmt::format_to_n(hooked.record->failure, sizeof(hooked.record->failure) - 1,
+                       "fail point {} is not in the list", name);
+    }
+    ::_exit(1);
+  }
+  const uint64_t passage = hooked.record->passed[index].fetch_add(1) + 1;
+  if (hooked.options->die_at == index && passage == hooked.options->die_at_passage) {
+    ::kill(::getpid(), SIGKILL);
+  }
+}
 
 // One process between start and kill. Thread-safe.
 class Life {
@@ -46,6 +69,8 @@ class Life {
 
   void Close() {
     if (options_.life % 2 == 0) Check(engine_->Fold(), "fold");
+    // Writes files out of memory, which so small a database does by itself only when it is opened.
+    if (options_.die_at.has_value()) Check(storage_->Compact(), "compact");
     engine_.reset();
     storage_.reset();
     ++record_.closings;
@@ -71,11 +96,12 @@ class Life {
   void Run() {
     stop_ = false;
     std::vector<std::thread> threads;
-    threads.reserve(kThreads + 1);
+    threads.reserve(kThreads + 2);
     for (int thread = 0; thread < kThreads; ++thread) {
       threads.emplace_back([this, thread] { Commit(thread); });
     }
     threads.emplace_back([this] { Watch(); });
+    threads.emplace_back([this] { TurnTides(); });
     if (options_.close_after_ms > 0) {
       std::this_thread::sleep_for(std::chrono::milliseconds(options_.close_after_ms));
       stop_ = true;
@@ -145,7 +171,7 @@ class Life {
       const Uuid token = base::MakeUuid7(base::SystemClock(), base::SystemRandom());
       mine.tried.Set(token);
       mine.outcomes[i] = Outcome::kIntended;
-      const absl::Status status = RunPlan(*engine_, plan, token);
+      const absl::Status status = RunPlan(*engine_, plan, token).status();
       if (status.ok()) {
         mine.acknowledged.Set(token);
         mine.outcomes[i] = Outcome::kAcknowledged;
@@ -162,6 +188,10 @@ class Life {
       Require(CheckSnapshot(*engine_));
       ++record_.snapshots_checked;
     }
+  }
+
+  void TurnTides() {
+    while (!stop_) Check(TurnTide(*engine_), "turn the tide");
   }
 
   void Check(const absl::Status& status, std::string_view what) {
@@ -191,6 +221,8 @@ class Life {
 }  // namespace
 
 void Live(const LifeOptions& options, const Expectation& expectation, LifeRecord* record) {
+  hooked = {record, &options};
+  base::ArmFailPoints(PassFailPoint);
   Life life(options, expectation, record);
   life.Open();
   life.Verify();

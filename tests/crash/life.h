@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/base/ids.h"
+#include "tests/crash/fail_points.h"
 #include "tests/crash/plan.h"
 
 namespace sop::crash {
@@ -51,6 +52,7 @@ struct LifeRecord {
   std::array<Thread, kThreads> threads;
   std::atomic<uint64_t> snapshots_checked{0};
   std::atomic<uint64_t> closings{0};
+  std::array<std::atomic<uint64_t>, kFailPoints.size()> passed;  // fail points, how often
   std::atomic<bool> failed{false};
   char failure[2048] = {};
 };
@@ -61,6 +63,9 @@ struct LifeOptions {
   uint64_t life = 0;
   // Milliseconds of load before the database is closed in good order and opened again; 0: never.
   int close_after_ms = 0;
+  // Index in kFailPoints at whose `die_at_passage`-th passage (from 1) the life kills itself.
+  std::optional<size_t> die_at;
+  uint64_t die_at_passage = 1;
 };
 
 // The life of one process: opens the database, holds it against `expectation`, then commits from

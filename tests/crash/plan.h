@@ -25,6 +25,9 @@ inline constexpr TreeId kItemsTree{1'000'001};
 inline constexpr TreeId kMirrorTree{1'000'002};  // the same keys, values out of nodes
 inline constexpr TreeId kBankTree{1'000'003};
 inline constexpr TreeId kCounterTree{1'000'004};
+// Filled and emptied by turns, each in one transaction, so that roots grow and shrink.
+inline constexpr TreeId kTideTree{1'000'005};
+inline constexpr int kTideItems = 40;
 
 // One transaction of one thread. Its changes concern keys of its own, at least one is a put, and
 // what it writes carries its number, so that what is there says which transactions were applied.

@@ -280,6 +280,10 @@ absl::Status ReadAll(Transaction& transaction, uint64_t seed, ThreadState* threa
   SOP_ASSIGN_OR_RETURN(const Content bank, ReadTree(transaction, kBankTree, seed + 2));
   SOP_ASSIGN_OR_RETURN(const Content counters, ReadTree(transaction, kCounterTree, seed + 3));
   SOP_RETURN_IF_ERROR(ReadTotals(bank, counters, totals));
+  SOP_ASSIGN_OR_RETURN(const Content tide, ReadTree(transaction, kTideTree, seed + 6));
+  if (!tide.empty() && tide.size() != kTideItems) {
+    return Error(Reason::kInternal, fmt::format("the tide is {} items high", tide.size()));
+  }
   SOP_ASSIGN_OR_RETURN(const Content catalog, ReadTree(transaction, kCatalogTree, seed + 4));
   for (const auto& [name, entry] : catalog) {
     SOP_ASSIGN_OR_RETURN(const Content content,
@@ -304,7 +308,19 @@ absl::Status MakeAccounts(txn::Engine& engine) {
   return engine.CommitAndWait(std::move(transaction)).status;
 }
 
-absl::Status RunPlan(txn::Engine& engine, const Plan& plan, const Uuid& token) {
+absl::Status TurnTide(txn::Engine& engine) {
+  auto transaction = engine.Begin({});
+  const TreeSlot tide = transaction->OpenTree(kTideTree, kTreeOptions);
+  SOP_ASSIGN_OR_RETURN(const uint64_t count, transaction->Count(tide, {}, {}));
+  for (int i = 0; i < kTideItems; ++i) {
+    const std::string key = fmt::format("drop{:02}", i);
+    SOP_RETURN_IF_ERROR(count == 0 ? Put(*transaction, tide, key, "wet")
+                                   : transaction->Erase(tide, key));
+  }
+  return engine.CommitAndWait(std::move(transaction)).status;
+}
+
+absl::StatusOr<Sequence> RunPlan(txn::Engine& engine, const Plan& plan, const Uuid& token) {
   auto transaction = engine.Begin({});
   SOP_RETURN_IF_ERROR(ChangeItems(*transaction, plan));
   if (plan.transfer.has_value()) SOP_RETURN_IF_ERROR(MoveMoney(*transaction, *plan.transfer));
@@ -318,7 +334,9 @@ absl::Status RunPlan(txn::Engine& engine, const Plan& plan, const Uuid& token) {
   options.token = token;
   options.reply = fmt::format("{}", plan.number);
   if (plan.relaxed) options.durability = persistence::Durability::kRelaxed;
-  return engine.CommitAndWait(std::move(transaction), std::move(options)).status;
+  const auto result = engine.CommitAndWait(std::move(transaction), std::move(options));
+  if (!result.status.ok()) return result.status;
+  return result.version;
 }
 
 std::string ReadEverything(txn::Engine& engine, uint64_t seed, ThreadState* threads,

@@ -12,8 +12,12 @@ namespace sop::crash {
 // Makes the accounts unless they are there.
 absl::Status MakeAccounts(txn::Engine& engine);
 
-// Runs one plan as one transaction. OK: acknowledged. kConflict: refused. Anything else is wrong.
-absl::Status RunPlan(txn::Engine& engine, const Plan& plan, const Uuid& token);
+// Runs one plan as one transaction. OK, with its version: acknowledged. kConflict: refused.
+// Anything else is wrong.
+absl::StatusOr<Sequence> RunPlan(txn::Engine& engine, const Plan& plan, const Uuid& token);
+
+// Fills the tide tree if it is empty, else empties it. One thread at a time.
+absl::Status TurnTide(txn::Engine& engine);
 
 // Reads everything in one snapshot into `threads` (kThreads of them) and `totals`, and checks on
 // the way that keys ascend, that scans in both directions, counts of ranges and jumps to a rank

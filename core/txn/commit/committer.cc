@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/base/error.h"
+#include "core/base/fault/fail_point.h"
 #include "core/base/status_macros.h"
 
 namespace sop::txn {
@@ -38,9 +39,11 @@ Committer::~Committer() {
   while (tasks_ > 0 || !queue_.empty() || waiting_ != nullptr || building_ || writing_) {
     changed_.Wait(mu_);
   }
+  base::FailPoint("close.committer");
 }
 
 absl::Status Committer::Start() {
+  base::FailPoint("start.read");
   SOP_ASSIGN_OR_RETURN(const auto snapshot, storage_.nodes().TakeSnapshot());
   SOP_ASSIGN_OR_RETURN(const auto next, snapshot->ReadRow(persistence::Space::kMeta, kNextTreeRow));
   if (next.has_value()) {
@@ -120,6 +123,7 @@ absl::StatusOr<std::optional<Outcome>> Committer::FindOutcome(const Uuid& token)
 }
 
 void Committer::Submit(std::unique_ptr<CommitRequest> request) {
+  base::FailPoint("commit.submit");
   absl::Status failure;
   {
     base::MutexLock lock(mu_);
@@ -301,13 +305,16 @@ std::optional<CommitBuilder::Finished> Committer::Build(Requests requests,
         {head_, window_, unpublished, built_tail_, options_.nodes, storage_.log().WantsWrites()},
         build_state_);
     Requests added;
+    base::FailPoint("commit.validate");
     AddRequests(builder, &requests, &added, answers, left);
+    base::FailPoint("commit.validated");
     if (added.empty() && !builder.broken()) return std::nullopt;
     TreeId damaged;
     if (!builder.broken()) {
       builder.group().next_tree_id_before = next_tree_id;
       auto finished = builder.Finish(&damaged);
       if (finished.ok()) {
+        base::FailPoint("commit.built");
         finished->group->requests = std::move(added);
         return *std::move(finished);
       }
@@ -339,6 +346,7 @@ std::shared_ptr<CommitGroup> Committer::Install(CommitBuilder::Finished finished
   built_tail_ = group->last;
   group->outcome_totals_before = outcome_totals_;
   AddOutcomeRows(*group);
+  base::FailPoint("commit.installed");
   return group;
 }
 
@@ -407,7 +415,9 @@ void Committer::Send(std::vector<Answer> answers) {
   for (Answer& answer : answers) {
     // Frees snapshot and temporary files before the caller goes on.
     answer.request->transaction.reset();
+    base::FailPoint("commit.answer");
     answer.request->Finish(answer.result);
+    base::FailPoint("commit.answered");
   }
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/base/error.h"
+#include "core/base/fault/fail_point.h"
 #include "core/base/status_macros.h"
 #include "core/txn/commit/committer.h"
 
@@ -15,7 +16,9 @@ using persistence::NodeAction;
 
 void Committer::WriteOnce(std::shared_ptr<CommitGroup> group) {
   const Sequence expected{group->first.value - 1};
+  base::FailPoint("commit.append");
   auto appended = storage_.log().Append(expected, group->record, group->durability);
+  base::FailPoint("commit.appended");
   if (!appended.ok()) {
     const Reason reason = ReasonOf(appended.status());
     if (reason == Reason::kDiskFull || reason == Reason::kPreconditionNotMet) {
@@ -30,10 +33,12 @@ void Committer::WriteOnce(std::shared_ptr<CommitGroup> group) {
     return;
   }
   if (group->fold_through.has_value()) {
+    base::FailPoint("fold.appended");
     base::MutexLock lock(published_mu_);
     folded_.emplace_back(group->last, *group->fold_through);
   }
   const absl::Status status = Publish(group->last);
+  base::FailPoint("commit.published");
   if (!status.ok()) {
     Fail(std::move(group), status);
     return;
@@ -60,6 +65,7 @@ void Committer::WriteOnce(std::shared_ptr<CommitGroup> group) {
 
 absl::Status Committer::Publish(Sequence tail) {
   SOP_ASSIGN_OR_RETURN(auto storage_snapshot, storage_.nodes().TakeSnapshot());
+  base::FailPoint("publish.snapshot");
   auto snapshot =
       std::make_shared<const Snapshot>(tail, std::move(storage_snapshot), cache_, ledger_);
   std::shared_ptr<const Snapshot> previous;  // released after the lock
@@ -84,7 +90,10 @@ absl::Status Committer::Publish(Sequence tail) {
     }
   }
   cache_.Publish(tail, oldest);
-  if (drop_through.has_value()) ledger_.DropThrough(*drop_through);
+  if (drop_through.has_value()) {
+    base::FailPoint("fold.drop");
+    ledger_.DropThrough(*drop_through);
+  }
   return absl::OkStatus();
 }
 
@@ -234,6 +243,7 @@ absl::Status Committer::Fold() {
 
 // Nothing is unwritten now, so the published snapshot is the newest state.
 absl::StatusOr<CommitBuilder::Finished> Committer::BuildFold() {
+  base::FailPoint("fold.build");
   groups_since_fold_ = 0;
   CommitBuilder::Finished finished;
   finished.group = std::make_unique<CommitGroup>();
@@ -255,6 +265,7 @@ absl::StatusOr<CommitBuilder::Finished> Committer::BuildFold() {
         {persistence::Space::kMeta, CountRecordKey(sequence), std::nullopt});
   }
   folded_through_ = snapshot->sequence();
+  base::FailPoint("fold.built");
   return finished;
 }
 
@@ -283,6 +294,7 @@ absl::Status Committer::FoldNode(const CountLedger::Node& node, const Snapshot& 
     delta.operations.push_back(operation);
   }
   if (delta.operations.empty()) return absl::OkStatus();
+  base::FailPoint("fold.node");
   record->nodes.push_back({node.tree, node.inner, NodeAction::kMerge, btree::EncodeDelta(delta)});
   return absl::OkStatus();
 }
