@@ -80,7 +80,6 @@ std::shared_ptr<grpc::Channel> LiveServer::Connect(const std::string& address) {
   arguments.SetMaxReceiveMessageSize(kMaxMessageSizeBytes);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
   // Of its own, so that nothing is left of a server that was killed.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
