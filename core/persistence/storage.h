@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/base/ids.h"
+#include "core/persistence/maintenance.h"
 #include "core/persistence/record.h"
 
 namespace sop::persistence {
@@ -20,6 +21,18 @@ namespace sop::persistence {
 // damaged input gives a damaged image. Implemented by core/btree, handed to a storage at opening.
 using ApplyFunction = std::string (*)(std::optional<std::string_view> image,
                                       std::span<const std::string_view> deltas);
+
+// Places of nodes or of values: [begin, end) in the order of (tree, number).
+struct PlaceRange {
+  struct Place {
+    TreeId tree;
+    uint64_t number = 0;
+
+    friend auto operator<=>(const Place&, const Place&) = default;
+  };
+  Place begin;
+  std::optional<Place> end;  // absent: no upper bound
+};
 
 // A consistent, immutable view of everything as of one commit group. Holding one keeps what it sees
 // from being reclaimed. Thread-safe.
@@ -47,6 +60,18 @@ class StorageSnapshot {
   // The whole of a value kept outside nodes, or nothing if there is none.
   virtual absl::StatusOr<std::optional<std::string>> ReadValue(TreeId tree,
                                                                Serial value_id) const = 0;
+
+  // Calls `visit` for the nodes in `range` in order, each with all deltas applied, until it returns
+  // false. For checks and copies of everything: large reads, past the caches. DATA_LOSS at the
+  // first that cannot be read; what comes behind it may be asked for by another call.
+  virtual absl::Status ScanNodes(
+      const PlaceRange& range,
+      absl::FunctionRef<bool(TreeId, NodeId, std::string_view)> visit) const = 0;
+
+  // The same for the values kept outside nodes.
+  virtual absl::Status ScanValues(
+      const PlaceRange& range,
+      absl::FunctionRef<bool(TreeId, Serial, std::string_view)> visit) const = 0;
 };
 
 // Reads of nodes, rows and values. Thread-safe.
@@ -150,6 +175,8 @@ class Storage {
   virtual CommitLog& log() = 0;
   // The database's identity, written when it was created.
   virtual Uuid database_id() const = 0;
+  // Upkeep of what the storage has on disk; null where it has nothing there.
+  virtual Maintenance* maintenance() { return nullptr; }
 };
 
 }  // namespace sop::persistence

@@ -50,6 +50,20 @@ class FaultInjectingSnapshot : public StorageSnapshot {
     return base_->ReadValue(tree, value_id);
   }
 
+  absl::Status ScanNodes(
+      const persistence::PlaceRange& range,
+      absl::FunctionRef<bool(TreeId, NodeId, std::string_view)> visit) const override {
+    SOP_RETURN_IF_ERROR(storage_.StrikeStatus(FaultPoint::kReadNode));
+    return base_->ScanNodes(range, visit);
+  }
+
+  absl::Status ScanValues(
+      const persistence::PlaceRange& range,
+      absl::FunctionRef<bool(TreeId, Serial, std::string_view)> visit) const override {
+    SOP_RETURN_IF_ERROR(storage_.StrikeStatus(FaultPoint::kReadValue));
+    return base_->ScanValues(range, visit);
+  }
+
  private:
   const FaultInjectingStorage& storage_;
   const std::shared_ptr<const StorageSnapshot> base_;

@@ -22,6 +22,24 @@ std::shared_ptr<const std::string> Share(std::optional<std::string> bytes) {
   return std::make_shared<const std::string>(*std::move(bytes));
 }
 
+// What `at` sees of `map` in `range`. Keys are pairs of tree and a strong number.
+template <typename Key>
+std::vector<std::pair<Key, std::string>> CopyRange(const VersionedMap<Key>& map,
+                                                   const persistence::PlaceRange& range,
+                                                   Sequence at) {
+  std::vector<std::pair<Key, std::string>> found;
+  const auto& begin = range.begin;
+  map.Scan({begin.tree, {begin.number}}, at, [&](const Key& key, const std::string& bytes) {
+    if (range.end.has_value() &&
+        persistence::PlaceRange::Place{key.first, key.second.value} >= *range.end) {
+      return false;
+    }
+    found.emplace_back(key, bytes);
+    return true;
+  });
+  return found;
+}
+
 }  // namespace
 
 Sequence MemoryState::Tail() const {
@@ -165,6 +183,31 @@ void MemoryState::ScanRows(
   }
   for (const auto& row : rows) {
     if (!visit(row.first, row.second)) return;
+  }
+}
+
+void MemoryState::ScanNodes(const persistence::PlaceRange& range, Sequence at,
+                            absl::FunctionRef<bool(TreeId, NodeId, std::string_view)> visit) const {
+  std::vector<std::pair<NodeKey, std::string>> found;
+  {
+    const base::MutexLock lock(mu_);
+    found = CopyRange(nodes_, range, at);
+  }
+  for (const auto& node : found) {
+    if (!visit(node.first.first, node.first.second, node.second)) return;
+  }
+}
+
+void MemoryState::ScanValues(
+    const persistence::PlaceRange& range, Sequence at,
+    absl::FunctionRef<bool(TreeId, Serial, std::string_view)> visit) const {
+  std::vector<std::pair<ValueKey, std::string>> found;
+  {
+    const base::MutexLock lock(mu_);
+    found = CopyRange(values_, range, at);
+  }
+  for (const auto& value : found) {
+    if (!visit(value.first.first, value.first.second, value.second)) return;
   }
 }
 

@@ -50,6 +50,13 @@ class MemoryState {
   void ScanRows(persistence::Space space, std::string_view begin, std::string_view end, Sequence at,
                 absl::FunctionRef<bool(std::string_view, std::string_view)> visit) const
       SOP_EXCLUDES(mu_);
+  // Visits copies of the nodes or values in `range`, outside the lock.
+  void ScanNodes(const persistence::PlaceRange& range, Sequence at,
+                 absl::FunctionRef<bool(TreeId, NodeId, std::string_view)> visit) const
+      SOP_EXCLUDES(mu_);
+  void ScanValues(const persistence::PlaceRange& range, Sequence at,
+                  absl::FunctionRef<bool(TreeId, Serial, std::string_view)> visit) const
+      SOP_EXCLUDES(mu_);
   uint64_t ApproximateSize(TreeId tree) const SOP_EXCLUDES(mu_);
 
   // Values sealed and not yet referenced, which belong to the storage that sealed them.

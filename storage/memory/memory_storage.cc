@@ -52,6 +52,20 @@ class MemorySnapshot : public StorageSnapshot {
     return state_->ReadValue(tree, value_id, sequence_);
   }
 
+  absl::Status ScanNodes(
+      const persistence::PlaceRange& range,
+      absl::FunctionRef<bool(TreeId, NodeId, std::string_view)> visit) const override {
+    state_->ScanNodes(range, sequence_, visit);
+    return absl::OkStatus();
+  }
+
+  absl::Status ScanValues(
+      const persistence::PlaceRange& range,
+      absl::FunctionRef<bool(TreeId, Serial, std::string_view)> visit) const override {
+    state_->ScanValues(range, sequence_, visit);
+    return absl::OkStatus();
+  }
+
  private:
   const std::shared_ptr<MemoryState> state_;
   const Sequence sequence_;

@@ -28,8 +28,17 @@ class RocksDbSnapshot : public persistence::StorageSnapshot {
       persistence::Space space, std::string_view begin, std::string_view end,
       absl::FunctionRef<bool(std::string_view, std::string_view)> visit) const override;
   absl::StatusOr<std::optional<std::string>> ReadValue(TreeId tree, Serial value_id) const override;
+  absl::Status ScanNodes(
+      const persistence::PlaceRange& range,
+      absl::FunctionRef<bool(TreeId, NodeId, std::string_view)> visit) const override;
+  absl::Status ScanValues(
+      const persistence::PlaceRange& range,
+      absl::FunctionRef<bool(TreeId, Serial, std::string_view)> visit) const override;
 
  private:
+  absl::Status ScanPlaces(Family family, const persistence::PlaceRange& range,
+                          absl::FunctionRef<bool(TreeId, uint64_t, std::string_view)> visit) const;
+
   explicit RocksDbSnapshot(std::shared_ptr<const OpenDatabase> database);
 
   const std::shared_ptr<const OpenDatabase> database_;
