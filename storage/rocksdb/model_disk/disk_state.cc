@@ -1,0 +1,212 @@
+#include "storage/rocksdb/model_disk/disk_state.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+
+namespace sop::model_disk {
+namespace {
+
+constexpr size_t kSector = 512;
+
+uint64_t Below(base::Random& random, uint64_t bound) { return random.Next64() % bound; }
+
+std::string BytesAfterPowerLoss(const DiskState::File& file, Survival survival,
+                                base::Random& random) {
+  const size_t unsynced = file.bytes.size() - file.durable;
+  std::string bytes;
+  switch (survival) {
+    case Survival::kNothing:
+      bytes = file.bytes.substr(0, file.durable);
+      break;
+    case Survival::kAll:
+      bytes = file.bytes;
+      break;
+    case Survival::kPrefix:
+      bytes = file.bytes.substr(0, file.durable + Below(random, unsynced + 1));
+      break;
+    case Survival::kSectors:
+      bytes = file.bytes.substr(0, file.durable + Below(random, unsynced + 1));
+      for (size_t at = file.durable; at < bytes.size();) {
+        const size_t end = std::min(bytes.size(), (at / kSector + 1) * kSector);
+        if (Below(random, 2) == 0) std::fill(bytes.begin() + at, bytes.begin() + end, '\0');
+        at = end;
+      }
+      break;
+  }
+  for (const auto& [begin, end] : file.lost) {
+    const size_t stop = std::min(end, bytes.size());
+    if (begin < stop) std::fill(bytes.begin() + begin, bytes.begin() + stop, '\0');
+  }
+  return bytes;
+}
+
+}  // namespace
+
+std::string ParentOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
+}
+
+DiskState::DiskState() { names_["/"] = durable_names_["/"] = {true, 0}; }
+
+DiskState::File& DiskState::Writable(uint64_t file) {
+  std::shared_ptr<File>& shared = files_.at(file);
+  if (shared.use_count() > 1) shared = std::make_shared<File>(*shared);
+  return *shared;
+}
+
+void DiskState::ChangeNames(const std::string& folder, NameChange change) {
+  for (const auto& [name, node] : change) {
+    if (node.has_value()) {
+      names_[name] = *node;
+    } else {
+      names_.erase(name);
+    }
+  }
+  unsynced_[folder].push_back(std::move(change));
+}
+
+void DiskState::Apply(const DiskOperation& operation) {
+  using Kind = DiskOperation::Kind;
+  switch (operation.kind) {
+    case Kind::kCreate:
+      files_[operation.file] = std::make_shared<File>();
+      ChangeNames(ParentOf(operation.path), {{operation.path, Node{false, operation.file}}});
+      break;
+    case Kind::kCreateFolder:
+      ChangeNames(ParentOf(operation.path), {{operation.path, Node{true, 0}}});
+      break;
+    case Kind::kAppend:
+      Writable(operation.file).bytes += operation.bytes;
+      break;
+    case Kind::kTruncate: {
+      File& file = Writable(operation.file);
+      file.bytes.resize(operation.number, '\0');
+      file.durable = std::min(file.durable, file.bytes.size());
+      break;
+    }
+    case Kind::kSync: {
+      File& file = Writable(operation.file);
+      file.durable = file.bytes.size();
+      break;
+    }
+    case Kind::kSyncFails: {
+      File& file = Writable(operation.file);
+      file.lost.emplace_back(file.durable, file.bytes.size());
+      break;
+    }
+    case Kind::kRemove:
+      ChangeNames(ParentOf(operation.path), {{operation.path, std::nullopt}});
+      break;
+    case Kind::kRename: {
+      const Node node = names_.at(operation.path);
+      SOP_CHECK(ParentOf(operation.path) == ParentOf(operation.target));
+      ChangeNames(ParentOf(operation.path),
+                  {{operation.path, std::nullopt}, {operation.target, node}});
+      break;
+    }
+    case Kind::kLink:
+      ChangeNames(ParentOf(operation.target), {{operation.target, names_.at(operation.path)}});
+      break;
+    case Kind::kSyncFolder:
+      for (const NameChange& change : unsynced_[operation.path]) {
+        for (const auto& [name, node] : change) {
+          if (node.has_value()) {
+            durable_names_[name] = *node;
+          } else {
+            durable_names_.erase(name);
+          }
+        }
+      }
+      unsynced_.erase(operation.path);
+      break;
+    case Kind::kMark:
+      break;
+  }
+}
+
+std::optional<DiskState::Node> DiskState::Find(const std::string& path) const {
+  const auto it = names_.find(path);
+  if (it == names_.end()) return std::nullopt;
+  return it->second;
+}
+
+std::vector<std::string> DiskState::List(const std::string& folder) const {
+  std::vector<std::string> names;
+  for (const auto& [path, node] : names_) {
+    if (path != "/" && ParentOf(path) == folder) names.push_back(path.substr(path.rfind('/') + 1));
+  }
+  return names;
+}
+
+std::vector<std::string> DiskState::Files() const {
+  std::vector<std::string> paths;
+  for (const auto& [path, node] : names_) {
+    if (!node.is_folder) paths.push_back(path);
+  }
+  return paths;
+}
+
+uint64_t DiskState::used_bytes() const {
+  uint64_t bytes = 0;
+  for (const auto& [path, node] : names_) {
+    if (!node.is_folder) bytes += file(node.file).bytes.size();
+  }
+  return bytes;
+}
+
+std::map<std::string, DiskState::Node> DiskState::NamesAfterPowerLoss(Survival survival,
+                                                                      base::Random& random) const {
+  std::map<std::string, Node> names = durable_names_;
+  for (const auto& [folder, changes] : unsynced_) {
+    size_t kept = 0;
+    if (survival == Survival::kAll) kept = changes.size();
+    if (survival == Survival::kPrefix) kept = Below(random, changes.size() + 1);
+    for (size_t i = 0; i < kept; ++i) {
+      for (const auto& [name, node] : changes[i]) {
+        if (node.has_value()) {
+          names[name] = *node;
+        } else {
+          names.erase(name);
+        }
+      }
+    }
+  }
+  // What lies in a folder that is gone is gone. Parents sort before their children.
+  for (auto it = names.begin(); it != names.end();) {
+    const auto parent = names.find(ParentOf(it->first));
+    const bool there = parent != names.end() && parent->second.is_folder;
+    it = there ? std::next(it) : names.erase(it);
+  }
+  return names;
+}
+
+DiskState DiskState::AfterPowerLoss(Survival bytes, Survival names, base::Random& random) const {
+  DiskState after;
+  after.names_ = after.durable_names_ = NamesAfterPowerLoss(names, random);
+  for (const auto& [path, node] : after.names_) {
+    if (node.is_folder || after.files_.contains(node.file)) continue;
+    const std::shared_ptr<File>& before = files_.at(node.file);
+    if (before->durable == before->bytes.size() && before->lost.empty()) {
+      after.files_[node.file] = before;
+      continue;
+    }
+    auto file = std::make_shared<File>();
+    file->bytes = BytesAfterPowerLoss(*before, bytes, random);
+    file->durable = file->bytes.size();
+    after.files_[node.file] = std::move(file);
+  }
+  return after;
+}
+
+void DiskState::Overwrite(const std::string& path, std::string bytes) {
+  const uint64_t fresh = next_file();
+  auto file = std::make_shared<File>();
+  file->durable = bytes.size();
+  file->bytes = std::move(bytes);
+  files_[fresh] = std::move(file);
+  names_[path] = durable_names_[path] = {false, fresh};
+}
+
+}  // namespace sop::model_disk

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "storage/rocksdb/model_disk/disk.h"
+#include "tests/crash/plan.h"
+#include "tests/faults/engine_on_disk.h"
+
+namespace sop::faults {
+
+// One transaction of a load that committed.
+struct CommittedPlan {
+  Sequence version;
+  int thread = 0;
+  uint64_t number = 0;
+};
+
+// A load on a fresh disk, recorded: several threads commit plans of tests/crash, the database is
+// compacted, closed and opened again meanwhile. Marks in the journal are the versions of synced
+// commits that were acknowledged. Thread-compatible.
+class RecordedLoad {
+ public:
+  // `transactions`: of each of four threads. What is wrong, in words, or nothing.
+  static std::string Record(uint64_t seed, uint64_t transactions, RecordedLoad* load);
+
+  uint64_t seed() const { return seed_; }
+  const std::vector<model_disk::DiskOperation>& journal() const { return journal_; }
+  // The commit that made the accounts: before it there is nothing.
+  Sequence accounts_version() const { return accounts_version_; }
+  Sequence last_version() const;
+
+  // Holds what `opened` has against the commits up to its tail. What is wrong, in words, or
+  // nothing.
+  std::string Check(EngineOnDisk& opened) const;
+
+ private:
+  uint64_t seed_ = 0;
+  Sequence accounts_version_;
+  std::vector<CommittedPlan> commits_;  // by version
+  std::vector<model_disk::DiskOperation> journal_;
+};
+
+// Commits plans `first` to `last` of each thread, all threads at once; marks acknowledged ones on
+// `disk`. Adds to `commits` what committed. What is wrong, in words, or nothing.
+struct LoadPart {
+  uint64_t seed = 0;
+  uint64_t first = 1;
+  uint64_t last = 1;
+};
+inline constexpr int kLoadThreads = 4;
+std::string CommitPlans(EngineOnDisk& opened, model_disk::Disk& disk, const LoadPart& part,
+                        std::vector<CommittedPlan>* commits);
+
+// Holds what `opened` has against exactly those of `commits` that are not above its tail.
+std::string CheckPrefix(EngineOnDisk& opened, uint64_t seed,
+                        const std::vector<CommittedPlan>& commits);
+
+}  // namespace sop::faults
