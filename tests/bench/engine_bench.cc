@@ -17,9 +17,9 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 Scale QuickScale(const std::string& folder) {
   return {.folder = folder,
           .slices = 5,
-          .slice_seconds = 1,
+          .slice_seconds = 0.4,
           .read_items = 4'000'000,
-          .kill_items = 1'000'000,
+          .kill_items = 500'000,
           .write_memory = 1024 * kMiB};
 }
 

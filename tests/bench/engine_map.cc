@@ -23,6 +23,8 @@ constexpr TreeId kTree{5};
 // RocksDbEnvironment takes no less.
 constexpr uint64_t kMinStorageBytes = uint64_t{32} << 20;
 constexpr int kBackgroundThreads = 2;
+// What stores keep in nodes unless they are told otherwise.
+constexpr size_t kInNodeBytes = 1024;
 
 template <typename T>
 T Value(absl::StatusOr<T> result) {
@@ -38,8 +40,12 @@ class EngineReader : public MapReader {
         tree_(transaction_->OpenTree(kTree, {})) {}
 
   size_t Get(std::string_view key) override {
-    const auto item = Value(transaction_->Get(tree_, key, txn::ReadMode::kItem));
+    auto item = Value(transaction_->Get(tree_, key, txn::ReadMode::kItem));
     Require(item.has_value(), "a key of ours is missing");
+    if (item->view().is_reference()) {
+      const absl::Status status = transaction_->LoadValue(tree_, &*item);
+      Require(status.ok(), status.ToString());
+    }
     return item->value.size();
   }
 
@@ -65,6 +71,7 @@ class EngineMap : public OrderedMap {
  public:
   explicit EngineMap(const MapOptions& options)
       : environment_(std::max(options.memory_bytes / 2, kMinStorageBytes), kBackgroundThreads) {
+    Require(options.memory_bytes > kMinStorageBytes, "too little memory to share");
     storage_ = Value(rocksdb_storage::RocksDbStorage::Open(
         {.path = options.folder, .apply = btree::Apply},
         {environment_, base::SystemFileSystem(), base::SystemClock(), base::SystemRandom()}));
@@ -122,6 +129,7 @@ class EngineMap : public OrderedMap {
       }
       txn::ItemWrite write;
       write.value = item.value;
+      if (item.value.size() > kInNodeBytes) write.placement = txn::Placement::kOutOfNode;
       const absl::Status status = transaction->Put(tree, item.key, write, kind);
       Require(status.ok(), status.ToString());
     }

@@ -22,7 +22,8 @@ std::vector<Pair> Compare(int slices, OrderedMap& ours, OrderedMap& rival, Figur
 
 // Reads that take about one slice.
 uint64_t ReadsOfSlice(const Scale& scale, OrderedMap& map) {
-  const double rate = RunGets(map, scale.read_items, kCalibrationReads, 99);
+  const double rate =
+      RunGets(map, {.known = scale.read_items, .reads = kCalibrationReads, .seed = 99});
   return static_cast<uint64_t>(rate * scale.slice_seconds);
 }
 
@@ -39,7 +40,7 @@ void MeasureCached(const Scale& scale, OrderedMap& ours, OrderedMap& rows, Order
   for (OrderedMap* map : {&ours, &rows, &lmdb}) RunScan(*map, scale.read_items);
   const uint64_t reads = ReadsOfSlice(scale, rows);
   const auto get = [&](OrderedMap& map, int slice) {
-    return RunGets(map, scale.read_items, reads, slice);
+    return RunGets(map, {.known = scale.read_items, .reads = reads, .seed = slice + 1u});
   };
   const auto scan = [&](OrderedMap& map, int) { return RunScan(map, scale.read_items); };
   Report("cached_get", "gets/s", Compare(scale.slices, ours, rows, get));
@@ -71,7 +72,7 @@ void MeasureReads(const Scale& scale) {
   const auto row_map = OpenRowMap(rows);
   const uint64_t reads = ReadsOfSlice(scale, *row_map);
   const auto get = [&](OrderedMap& map, int slice) {
-    return RunGets(map, scale.read_items, reads, slice);
+    return RunGets(map, {.known = scale.read_items, .reads = reads, .seed = slice + 1u});
   };
   get(*our_map, -1);
   Report("cold_get", "gets/s", Compare(scale.slices, *our_map, *row_map, get));

@@ -44,28 +44,6 @@ std::vector<Pair> AlternateCalls(int slices, absl::FunctionRef<double(int)> ours
   return pairs;
 }
 
-// Runs `call` with a client of its own in each of `clients` threads for a time; calls per second.
-double RunClients(const SopdProcess& server, int clients, double seconds,
-                  absl::FunctionRef<void(ServerClient& client, int number)> call) {
-  std::atomic<uint64_t> calls{0};
-  std::barrier start(clients + 1);
-  std::vector<std::thread> threads;
-  for (int number = 0; number < clients; ++number) {
-    threads.emplace_back([&, number] {
-      ServerClient client(server);
-      call(client, number);  // connects
-      start.arrive_and_wait();
-      uint64_t own = 0;
-      for (const double end = Now() + seconds; Now() < end; ++own) call(client, number);
-      calls += own;
-    });
-  }
-  start.arrive_and_wait();
-  const double begin = Now();
-  for (std::thread& thread : threads) thread.join();
-  return static_cast<double>(calls) / (Now() - begin);
-}
-
 void MeasureReads(const ServerScale& at) {
   const uint64_t known = at.scale.read_items;
   const SopdProcess server({.program = at.program, .folder = EmptyFolder(at.scale, "server-read")});
@@ -219,8 +197,8 @@ int Run(std::vector<std::string> arguments) {
   const bool quick = arguments[1] == "quick";
   const ServerScale at = {.scale = {.folder = arguments[0],
                                     .slices = quick ? 5 : 10,
-                                    .slice_seconds = quick ? 1.0 : 6.0,
-                                    .read_items = quick ? 300'000u : 1'500'000u},
+                                    .slice_seconds = quick ? 0.4 : 6.0,
+                                    .read_items = quick ? 200'000u : 1'500'000u},
                           .program = arguments[2]};
   const RowGroups groups = {
       {"server-reads", [&] { MeasureReads(at); }},

@@ -1,5 +1,11 @@
 #include "tests/bench/server_calls.h"
 
+#include <atomic>
+#include <barrier>
+#include <thread>
+#include <utility>
+#include <vector>
+
 #include "core/btree/packed_page.h"
 #include "tests/bench/workload.h"
 
@@ -22,14 +28,16 @@ v1::BtreeOptions Options() {
 
 }  // namespace
 
-ServerClient::ServerClient(const SopdProcess& server)
-    : admin_(v1::AdminService::NewStub(server.Connect())),
+ServerClient::ServerClient(const SopdProcess& server, std::string database)
+    : database_(std::move(database)),
+      admin_(v1::AdminService::NewStub(server.Connect())),
       btree_(v1::BtreeService::NewStub(server.Connect())),
       transactions_(v1::TransactionService::NewStub(server.Connect())) {}
 
 void ServerClient::CreateStore() {
   grpc::ClientContext context;
   v1::CreateBtreeRequest request;
+  request.set_database(database_);
   request.set_store(kStore);
   *request.mutable_options() = Options();
   v1::CreateBtreeResponse response;
@@ -39,6 +47,7 @@ void ServerClient::CreateStore() {
 void ServerClient::Add(uint64_t begin, uint64_t end) {
   grpc::ClientContext context;
   v1::AddRequest request;
+  request.set_database(database_);
   request.set_store(kStore);
   request.set_require_all(true);
   for (uint64_t number = begin; number < end; ++number) {
@@ -51,6 +60,7 @@ void ServerClient::Add(uint64_t begin, uint64_t end) {
 bool ServerClient::Commit(v1::ExecuteRequest* request, const std::string& store, uint64_t first,
                           uint64_t items) {
   grpc::ClientContext context;
+  request->set_database(database_);
   v1::AddRequest* add = request->add_operations()->mutable_add();
   add->set_store(store);
   add->set_require_all(true);
@@ -80,6 +90,7 @@ bool ServerClient::CreateAndExecute(const std::string& store, uint64_t first, ui
 void ServerClient::Get(uint64_t known, int keys, uint64_t* state) {
   grpc::ClientContext context;
   v1::GetRequest request;
+  request.set_database(database_);
   request.set_store(kStore);
   for (int i = 0; i < keys; ++i) {
     request.add_keys()->mutable_encoded()->set_key(KeyOf(DrawBelow(known, state)));
@@ -107,6 +118,7 @@ void ServerClient::EchoLikeAdd() { Echo(kItemBytes + 20, 12); }
 uint64_t ServerClient::Scan() {
   grpc::ClientContext context;
   v1::ScanRequest request;
+  request.set_database(database_);
   request.set_store(kStore);
   const auto reader = btree_->Scan(&context, request);
   v1::ScanResponse response;
@@ -119,6 +131,27 @@ uint64_t ServerClient::Scan() {
   }
   RequireOk(reader->Finish());
   return items;
+}
+
+double RunClients(const SopdProcess& server, int clients, double seconds,
+                  absl::FunctionRef<void(ServerClient& client, int number)> call) {
+  std::atomic<uint64_t> calls{0};
+  std::barrier start(clients + 1);
+  std::vector<std::thread> threads;
+  for (int number = 0; number < clients; ++number) {
+    threads.emplace_back([&, number] {
+      ServerClient client(server);
+      call(client, number);  // connects
+      start.arrive_and_wait();
+      uint64_t own = 0;
+      for (const double end = Now() + seconds; Now() < end; ++own) call(client, number);
+      calls += own;
+    });
+  }
+  start.arrive_and_wait();
+  const double begin = Now();
+  for (std::thread& thread : threads) thread.join();
+  return static_cast<double>(calls) / (Now() - begin);
 }
 
 }  // namespace sop::bench

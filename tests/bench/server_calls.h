@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "sop/v1/admin.grpc.pb.h"
 #include "sop/v1/btree.grpc.pb.h"
 #include "sop/v1/transaction.grpc.pb.h"
@@ -17,7 +18,7 @@ inline constexpr const char* kStore = "bench";
 // item `number` has the key KeyOf(number). A failed call ends the program. Confined to one thread.
 class ServerClient {
  public:
-  explicit ServerClient(const SopdProcess& server);
+  explicit ServerClient(const SopdProcess& server, std::string database = "default");
 
   void CreateStore();
   // Items [begin, end) in one request of its own transaction.
@@ -40,9 +41,14 @@ class ServerClient {
               uint64_t items);
   void Echo(size_t request_bytes, size_t response_bytes);
 
+  const std::string database_;
   const std::unique_ptr<v1::AdminService::Stub> admin_;
   const std::unique_ptr<v1::BtreeService::Stub> btree_;
   const std::unique_ptr<v1::TransactionService::Stub> transactions_;
 };
+
+// Runs `call` with a client of its own in each of `clients` threads for a time; calls per second.
+double RunClients(const SopdProcess& server, int clients, double seconds,
+                  absl::FunctionRef<void(ServerClient& client, int number)> call);
 
 }  // namespace sop::bench

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -84,6 +85,24 @@ double SopdProcess::CpuSeconds() const {
   uint64_t system = 0;
   fields >> user >> system;
   return static_cast<double>(user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+uint64_t SopdProcess::ResidentBytes() const { return StatusNumber("VmRSS:") * 1024; }
+
+uint64_t SopdProcess::Threads() const { return StatusNumber("Threads:"); }
+
+uint64_t SopdProcess::OpenFiles() const {
+  const std::filesystem::directory_iterator files(fmt::format("/proc/{}/fd", process_));
+  return static_cast<uint64_t>(std::distance(begin(files), end(files)));
+}
+
+uint64_t SopdProcess::StatusNumber(const std::string& name) const {
+  std::ifstream file(fmt::format("/proc/{}/status", process_));
+  std::string line;
+  while (std::getline(file, line)) {
+    if (line.starts_with(name)) return std::stoull(line.substr(name.size()));
+  }
+  return 0;
 }
 
 }  // namespace sop::bench

@@ -29,8 +29,14 @@ class SopdProcess {
   std::shared_ptr<grpc::Channel> Connect() const;
   // Processor seconds it has used, system calls included.
   double CpuSeconds() const;
+  uint64_t ResidentBytes() const;
+  uint64_t Threads() const;
+  uint64_t OpenFiles() const;
 
  private:
+  // A line of proc(5)'s status file, as a number.
+  uint64_t StatusNumber(const std::string& name) const;
+
   pid_t process_ = -1;
   int output_ = -1;
   std::string address_;

@@ -11,6 +11,7 @@ namespace sop::bench {
 namespace {
 
 constexpr uint64_t kOrderedBatchItems = 1000;
+constexpr uint64_t kOrderedBatchBytes = uint64_t{1} << 20;
 
 std::string MakeNoise() {
   constexpr size_t kNoiseBytes = size_t{1} << 20;
@@ -31,7 +32,7 @@ void RunCommitter(OrderedMap& map, const CommitLoad& load, int committer) {
                                   ? next++
                                   : DrawBelow(load.known / committers, &state) * committers + self;
       item.key = KeyOf(Scatter(number));
-      item.value = ValueOf(state + number);
+      item.value = NoiseOf(state + number, load.value_bytes);
     }
     map.Commit(items, load.mode);
   }
@@ -54,10 +55,11 @@ uint64_t Scatter(uint64_t number) {
   return number ^ (number >> 31);
 }
 
-std::string_view ValueOf(uint64_t number) {
+std::string_view ValueOf(uint64_t number) { return NoiseOf(number, kValueBytes); }
+
+std::string_view NoiseOf(uint64_t number, size_t size) {
   static const std::string& noise = *new std::string(MakeNoise());
-  return std::string_view(noise).substr(Scatter(number) % (noise.size() - kValueBytes),
-                                        kValueBytes);
+  return std::string_view(noise).substr(Scatter(number) % (noise.size() - size), size);
 }
 
 uint64_t DrawBelow(uint64_t limit, uint64_t* state) { return Scatter((*state)++) % limit; }
@@ -76,13 +78,15 @@ double RunCommits(OrderedMap& map, const CommitLoad& load) {
   return static_cast<double>(load.transactions) * load.items / (Now() - start);
 }
 
-double RunOrderedLoad(OrderedMap& map, uint64_t begin, uint64_t end) {
+double RunOrderedLoad(OrderedMap& map, uint64_t begin, uint64_t end, size_t value_bytes) {
+  const uint64_t batch =
+      std::clamp<uint64_t>(kOrderedBatchBytes / value_bytes, 1, kOrderedBatchItems);
   const double start = Now();
   std::vector<KeyValue> items;
   for (uint64_t next = begin; next < end;) {
     items.clear();
-    for (; next < end && items.size() < kOrderedBatchItems; ++next) {
-      items.push_back({KeyOf(next), ValueOf(next)});
+    for (; next < end && items.size() < batch; ++next) {
+      items.push_back({KeyOf(next), NoiseOf(next, value_bytes)});
     }
     map.Commit(items, {Change::kBlind, Sync::kSynced});
   }
@@ -90,14 +94,16 @@ double RunOrderedLoad(OrderedMap& map, uint64_t begin, uint64_t end) {
   return static_cast<double>(end - begin) / (Now() - start);
 }
 
-double RunGets(OrderedMap& map, uint64_t known, uint64_t reads, uint64_t seed) {
-  uint64_t state = Scatter(seed);
+double RunGets(OrderedMap& map, const GetLoad& load) {
+  uint64_t state = Scatter(load.seed);
   const std::unique_ptr<MapReader> reader = map.Read();
   const double start = Now();
-  for (uint64_t i = 0; i < reads; ++i) {
-    Require(reader->Get(KeyOf(DrawBelow(known, &state))) == kValueBytes, "a value of another size");
+  for (uint64_t i = 0; i < load.reads; ++i) {
+    const uint64_t number = DrawBelow(load.known, &state);
+    const uint64_t rank = load.keys == GetLoad::Keys::kOrdered ? number : Scatter(number);
+    Require(reader->Get(KeyOf(rank)) == load.value_bytes, "a value of another size");
   }
-  return static_cast<double>(reads) / (Now() - start);
+  return static_cast<double>(load.reads) / (Now() - start);
 }
 
 double RunScan(OrderedMap& map, uint64_t known) {

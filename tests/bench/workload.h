@@ -22,6 +22,10 @@ uint64_t Scatter(uint64_t number);
 // 100 bytes that do not compress, chosen by `number`.
 std::string_view ValueOf(uint64_t number);
 
+// The same with `size` bytes, at most kLongestValueBytes.
+std::string_view NoiseOf(uint64_t number, size_t size);
+inline constexpr size_t kLongestValueBytes = 64 * 1024;
+
 // A number in [0, limit) from a sequence; advances `state`.
 uint64_t DrawBelow(uint64_t limit, uint64_t* state);
 
@@ -33,6 +37,7 @@ struct CommitLoad {
   uint64_t first = 0;         // kInsert: number of the first item; what is below is there
   uint64_t known = 0;         // kUpdate: items there; each committer has its own share of them
   uint64_t seed = 1;
+  size_t value_bytes = kValueBytes;
   CommitMode mode;
 };
 
@@ -40,10 +45,22 @@ struct CommitLoad {
 double RunCommits(OrderedMap& map, const CommitLoad& load);
 
 // Items [begin, end) in key order, in batches, without reading first; items per second.
-double RunOrderedLoad(OrderedMap& map, uint64_t begin, uint64_t end);
+double RunOrderedLoad(OrderedMap& map, uint64_t begin, uint64_t end,
+                      size_t value_bytes = kValueBytes);
 
-// `reads` random gets of items [0, known) in key order numbering; gets per second.
-double RunGets(OrderedMap& map, uint64_t known, uint64_t reads, uint64_t seed);
+// Random gets by one thread.
+struct GetLoad {
+  enum class Keys : uint8_t { kOrdered, kScattered };  // as RunOrderedLoad or RunCommits made them
+
+  uint64_t known = 0;  // items there
+  uint64_t reads = 0;
+  uint64_t seed = 1;
+  size_t value_bytes = kValueBytes;
+  Keys keys = Keys::kOrdered;
+};
+
+// Gets per second.
+double RunGets(OrderedMap& map, const GetLoad& load);
 
 // One pass over everything; items per second.
 double RunScan(OrderedMap& map, uint64_t known);

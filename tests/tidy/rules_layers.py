@@ -25,7 +25,8 @@ CLIENT_CORE = {"base", "btree"}
 # (pattern of the included path, name, folders that may include it)
 FOREIGN = (
     (re.compile(r"rocksdb/"), "RocksDB header", ("storage/rocksdb/", "tests/bench/")),
-    (re.compile(r"hiredis"), "hiredis header", ("storage/redis/",)),
+    (re.compile(r"hiredis"), "hiredis header", ("storage/redis/", "tests/bench/")),
+    (re.compile(r"libpq"), "libpq header", ("tests/bench/",)),
     (re.compile(r"lmdb\.h"), "LMDB header", ("tests/bench/",)),
     (
         re.compile(r".*\.pb\.h|google/protobuf/|grpcpp/|grpc/"),

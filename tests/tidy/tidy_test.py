@@ -281,6 +281,8 @@ class ProtoTest(unittest.TestCase):
         self.assertEqual(self.rules(text), ["proto permission"])
         one_line = "// E.\nservice E {\n  // Echo.\n  rpc Echo(A) returns (B);\n}\n"
         self.assertEqual(self.rules(one_line), ["proto permission"])
+        self.assertEqual(self.rules("package sop.v1;\n" + one_line), ["proto permission"])
+        self.assertEqual(self.rules("package etcdserverpb;\n" + one_line), [])
 
     def test_the_first_enum_value_is_unspecified(self):
         self.assertEqual(self.rules(PROTO.replace("SHAPE_UNSPECIFIED", "SHAPE_NONE")), ["proto enum"])
