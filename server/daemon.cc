@@ -150,6 +150,7 @@ void Daemon::KeepHouse() {
 
 void Daemon::Drain() {
   healthy_.store(false);
+  if (services_ != nullptr) services_->transaction.Drain();
   if (grpc_ != nullptr && workers_ != nullptr) grpc_->Drain(options_.config.drain);
   {
     base::MutexLock lock(mu_);

@@ -127,9 +127,6 @@ TEST_F(ServiceErrorsTest, WhatIsNotImplementedSaysSo) {
   v1::SetRelationsResponse set;
   EXPECT_EQ(ReasonIn(Call(*server_.database, &Databases::SetRelations, relations, &set)),
             "UNIMPLEMENTED");
-  grpc::ClientContext context;
-  auto session = server_.transaction->Session(&context);
-  EXPECT_EQ(ReasonIn(session->Finish()), "UNIMPLEMENTED");
   v1::BeginRequest begin;
   begin.set_read_at("x");
   v1::BeginResponse begun;

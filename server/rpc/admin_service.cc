@@ -137,8 +137,9 @@ grpc::ServerUnaryReactor* AdminService::Echo(grpc::CallbackServerContext* contex
                                              const v1::EchoRequest* request,
                                              v1::EchoResponse* response) {
   return dispatcher_.Unary(context, request, response,
-                           [](UnaryCall& call, const v1::EchoRequest& asked,
-                              v1::EchoResponse& answer) { call.Complete(Fill(asked, &answer)); });
+                           [](Call& call, const v1::EchoRequest& asked, v1::EchoResponse& answer) {
+                             call.Complete(Fill(asked, &answer));
+                           });
 }
 
 grpc::ServerWriteReactor<v1::EchoStreamResponse>* AdminService::EchoStream(

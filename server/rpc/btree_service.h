@@ -53,7 +53,7 @@ class BtreeService : public v1::BtreeService::CallbackService {
   grpc::ServerUnaryReactor* Operate(grpc::CallbackServerContext* context, const Request* request,
                                     Response* response) {
     return parts_.dispatcher.Unary(context, request, response,
-                                   [this](UnaryCall& call, const Request& asked, Response& answer) {
+                                   [this](Call& call, const Request& asked, Response& answer) {
                                      runner_.Start(call, asked, answer);
                                    });
   }

@@ -67,7 +67,7 @@ grpc::ServerUnaryReactor* DatabaseService::CreateDatabase(grpc::CallbackServerCo
                                                           const v1::CreateDatabaseRequest* request,
                                                           v1::CreateDatabaseResponse* response) {
   return parts_.dispatcher.Unary(context, request, response,
-                                 [this](UnaryCall& call, const v1::CreateDatabaseRequest& asked,
+                                 [this](Call& call, const v1::CreateDatabaseRequest& asked,
                                         v1::CreateDatabaseResponse& answer) {
                                    call.RunOnWorker([this, &asked, &answer] {
                                      return Create(parts_.databases, asked, &answer);
@@ -80,8 +80,7 @@ grpc::ServerUnaryReactor* DatabaseService::GetDatabase(grpc::CallbackServerConte
                                                        v1::GetDatabaseResponse* response) {
   return parts_.dispatcher.Unary(
       context, request, response,
-      [this](UnaryCall& call, const v1::GetDatabaseRequest& asked,
-             v1::GetDatabaseResponse& answer) {
+      [this](Call& call, const v1::GetDatabaseRequest& asked, v1::GetDatabaseResponse& answer) {
         call.RunOnWorker([this, &asked, &answer]() -> absl::Status {
           SOP_ASSIGN_OR_RETURN(const auto database, parts_.databases.Acquire(asked.database()));
           SOP_ASSIGN_OR_RETURN(const auto known, parts_.databases.Describe(asked.database()));
@@ -107,8 +106,9 @@ grpc::ServerUnaryReactor* DatabaseService::ListDatabases(grpc::CallbackServerCon
   };
   return parts_.dispatcher.Unary(
       context, request, response,
-      [&](UnaryCall& call, const v1::ListDatabasesRequest& asked,
-          v1::ListDatabasesResponse& answer) { call.Complete(list(asked, answer)); });
+      [&](Call& call, const v1::ListDatabasesRequest& asked, v1::ListDatabasesResponse& answer) {
+        call.Complete(list(asked, answer));
+      });
 }
 
 grpc::ServerUnaryReactor* DatabaseService::DeleteDatabase(grpc::CallbackServerContext* context,
@@ -116,7 +116,7 @@ grpc::ServerUnaryReactor* DatabaseService::DeleteDatabase(grpc::CallbackServerCo
                                                           v1::DeleteDatabaseResponse* response) {
   return parts_.dispatcher.Unary(
       context, request, response,
-      [this](UnaryCall& call, const v1::DeleteDatabaseRequest& asked, v1::DeleteDatabaseResponse&) {
+      [this](Call& call, const v1::DeleteDatabaseRequest& asked, v1::DeleteDatabaseResponse&) {
         call.RunOnWorker([this, &asked]() -> absl::Status {
           if (asked.database().empty()) {
             return Error(Reason::kInvalidArgument, "database is required: there is no default",
@@ -157,7 +157,7 @@ grpc::ServerUnaryReactor* DatabaseService::SetRelations(grpc::CallbackServerCont
                                                         v1::SetRelationsResponse* response) {
   return parts_.dispatcher.Unary(
       context, request, response,
-      [](UnaryCall& call, const v1::SetRelationsRequest&, v1::SetRelationsResponse&) {
+      [](Call& call, const v1::SetRelationsRequest&, v1::SetRelationsResponse&) {
         call.Complete(Unimplemented("SetRelations"));
       });
 }
@@ -167,7 +167,7 @@ grpc::ServerUnaryReactor* DatabaseService::CheckRelations(grpc::CallbackServerCo
                                                           v1::CheckRelationsResponse* response) {
   return parts_.dispatcher.Unary(
       context, request, response,
-      [](UnaryCall& call, const v1::CheckRelationsRequest&, v1::CheckRelationsResponse&) {
+      [](Call& call, const v1::CheckRelationsRequest&, v1::CheckRelationsResponse&) {
         call.Complete(Unimplemented("CheckRelations"));
       });
 }

@@ -44,7 +44,7 @@ class DatabaseService : public v1::DatabaseService::CallbackService {
   grpc::ServerUnaryReactor* Operate(grpc::CallbackServerContext* context, const Request* request,
                                     Response* response) {
     return parts_.dispatcher.Unary(context, request, response,
-                                   [this](UnaryCall& call, const Request& asked, Response& answer) {
+                                   [this](Call& call, const Request& asked, Response& answer) {
                                      runner_.Start(call, asked, answer);
                                    });
   }

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "core/base/bytes.h"
 #include "core/base/error.h"
@@ -42,11 +43,13 @@ bool IsOurs(absl::StatusCode code) {
 
 }  // namespace
 
-CallScope::CallScope(Dispatcher& dispatcher, const Method& method,
-                     const grpc::CallbackServerContext& grpc_context)
-    : dispatcher_(dispatcher),
-      context_(method, dispatcher.clock(), DeadlineOf(grpc_context, dispatcher.clock())) {
-  context_.trace_id = TraceIdOf(grpc_context);
+Arrival ArrivalOf(const grpc::CallbackServerContext& context, base::Clock& clock) {
+  return {.deadline = DeadlineOf(context, clock), .trace_id = TraceIdOf(context)};
+}
+
+CallScope::CallScope(Dispatcher& dispatcher, const Method& method, Arrival arrival)
+    : dispatcher_(dispatcher), context_(method, dispatcher.clock(), arrival.deadline) {
+  context_.trace_id = std::move(arrival.trace_id);
   dispatcher_.in_flight_.fetch_add(1, std::memory_order_relaxed);
   dispatcher_.metrics().requests_in_flight().Increment();
 }
@@ -81,7 +84,7 @@ absl::Status CallScope::AdmitMessage(const google::protobuf::Message& request) {
 }
 
 grpc::Status CallScope::Conclude(const absl::Status& status) {
-  outcome_ = status;
+  Note(status);
   return status::ToGrpcStatus(status);
 }
 
@@ -110,7 +113,11 @@ void CallScope::Record(int64_t response_bytes) {
                 {"trace", context_.trace_id}});
 }
 
-void UnaryCall::RunOnWorker(absl::AnyInvocable<absl::Status()> work) {
+void Call::RunOnWorker(absl::AnyInvocable<absl::Status()> work) {
+  if (thread_ == Thread::kMayBlock) {
+    const absl::Status wanted = context().CheckWanted();
+    return Complete(wanted.ok() ? work() : wanted);
+  }
   scope_.dispatcher().workers().Schedule([this, work = std::move(work)]() mutable {
     const absl::Status wanted = context().CheckWanted();
     Complete(wanted.ok() ? work() : wanted);
@@ -119,7 +126,7 @@ void UnaryCall::RunOnWorker(absl::AnyInvocable<absl::Status()> work) {
 
 void UnaryCall::OnDone() {
   // The answer was serialised by now, so its size is known without another walk.
-  scope_.Record(response_.GetCachedSize());
+  scope().Record(response_.GetCachedSize());
   delete this;
 }
 

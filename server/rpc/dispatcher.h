@@ -18,7 +18,7 @@
 
 namespace sop::rpc {
 
-class UnaryCall;
+class Call;
 
 // What every call passes through, once: context, size, load and permission before the handler,
 // status, metrics and log after it. Everything named in Parts must outlive it, and it every call.
@@ -39,7 +39,7 @@ class Dispatcher {
   };
   explicit Dispatcher(const Parts& parts) : parts_(parts) {}
 
-  // Answers a unary call. `handler(call, request, response)` runs on the calling thread, must not
+  // Answers a unary call. `handler(Call&, request, response)` runs on the calling thread, must not
   // block, and sees to it that call.Complete is called once, from any thread; `request` and
   // `response` live until then.
   template <typename Request, typename Response, typename Handler>
@@ -59,12 +59,22 @@ class Dispatcher {
   std::atomic<int64_t> in_flight_ = 0;
 };
 
-// One call of any shape, from its arrival until it is finished: the context, and what the
-// dispatcher does before and after. Confined to its reactor.
+// How long a caller waits, on the dispatcher's monotonic time, and what it is traced by.
+struct Arrival {
+  absl::Duration deadline = absl::InfiniteDuration();
+  // As RequestContext::trace_id.
+  std::string trace_id;
+};
+Arrival ArrivalOf(const grpc::CallbackServerContext& context, base::Clock& clock);
+
+// One call of any shape, or one request of a stream, from its arrival until it is finished: the
+// context, and what the dispatcher does before and after. Confined to its reactor.
 class CallScope {
  public:
+  CallScope(Dispatcher& dispatcher, const Method& method, Arrival arrival);
   CallScope(Dispatcher& dispatcher, const Method& method,
-            const grpc::CallbackServerContext& grpc_context);
+            const grpc::CallbackServerContext& grpc_context)
+      : CallScope(dispatcher, method, ArrivalOf(grpc_context, dispatcher.clock())) {}
   ~CallScope();
   CallScope(const CallScope&) = delete;
   CallScope& operator=(const CallScope&) = delete;
@@ -72,15 +82,20 @@ class CallScope {
   RequestContext& context() { return context_; }
   Dispatcher& dispatcher() { return dispatcher_; }
 
-  // OVERLOADED, MESSAGE_TOO_LARGE, or what the authorizer says. Fills in database and store.
+  // OVERLOADED, MESSAGE_TOO_LARGE, or what the authorizer says. Fills in database and store; a
+  // request that names no database is for the one that is filled in already.
   template <typename Request>
   absl::Status Admit(const Request& request) {
-    if constexpr (requires { request.database(); }) context_.database = request.database();
+    if constexpr (requires { request.database(); }) {
+      if (!request.database().empty()) context_.database = request.database();
+    }
     if constexpr (requires { request.store(); }) context_.store = request.store();
     return AdmitMessage(request);
   }
 
-  // The status to finish the call with. Call once, right before Finish.
+  // Notes how the call ends. Call once, right before the answer is sent.
+  void Note(const absl::Status& status) { outcome_ = status; }
+  // Notes it and returns the status to finish the call with.
   grpc::Status Conclude(const absl::Status& status);
   // Counts and logs the call. Call once, after it is finished.
   void Record(int64_t response_bytes);
@@ -94,29 +109,54 @@ class CallScope {
   int64_t request_bytes_ = 0;
 };
 
-// A unary call under way. Deletes itself when gRPC is done with it. Confined to the dispatcher but
-// for Complete, which may come from any thread.
-class UnaryCall : public grpc::ServerUnaryReactor {
+// A request under way that will be answered once: a unary call, or one of the requests of a stream.
+// What handlers see of it. Confined to the dispatcher but for Complete, which may come from any
+// thread.
+class Call {
+ public:
+  // Which threads the handler runs on.
+  enum class Thread { kMustNotBlock, kMayBlock };
+
+  Call(Dispatcher& dispatcher, const Method& method, Arrival arrival)
+      : scope_(dispatcher, method, std::move(arrival)) {}
+  virtual ~Call() = default;
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  RequestContext& context() { return scope_.context(); }
+  CallScope& scope() { return scope_; }
+  Thread thread() const { return thread_; }
+
+  // Answers the caller. The call, its request and its response must not be touched afterwards.
+  virtual void Complete(const absl::Status& status) = 0;
+
+  // Runs `work` on a thread that may block, and completes the call with what it returns, unless
+  // nobody waits for the answer any more.
+  void RunOnWorker(absl::AnyInvocable<absl::Status()> work);
+
+ protected:
+  void set_thread(Thread thread) { thread_ = thread; }
+
+ private:
+  CallScope scope_;
+  Thread thread_ = Thread::kMustNotBlock;
+};
+
+// A unary call under way. Deletes itself when gRPC is done with it. Confined to the dispatcher.
+class UnaryCall : public grpc::ServerUnaryReactor, public Call {
  public:
   UnaryCall(Dispatcher& dispatcher, const Method& method,
             const grpc::CallbackServerContext& grpc_context,
             const google::protobuf::Message& response)
-      : scope_(dispatcher, method, grpc_context), response_(response) {}
+      : Call(dispatcher, method, ArrivalOf(grpc_context, dispatcher.clock())),
+        response_(response) {}
 
-  RequestContext& context() { return scope_.context(); }
-  CallScope& scope() { return scope_; }
+  void Complete(const absl::Status& status) override { Finish(scope().Conclude(status)); }
 
-  // Answers the caller. The call, its request and its response must not be touched afterwards.
-  void Complete(const absl::Status& status) { Finish(scope_.Conclude(status)); }
-
-  // Runs `work` on a thread that may block, unless nobody waits for the answer any more.
-  void RunOnWorker(absl::AnyInvocable<absl::Status()> work);
-
-  void OnCancel() override { scope_.context().Cancel(); }
+  void OnCancel() override { context().Cancel(); }
   void OnDone() override;
 
  private:
-  CallScope scope_;
   const google::protobuf::Message& response_;
 };
 

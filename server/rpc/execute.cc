@@ -94,8 +94,7 @@ absl::Status CheckCount(std::string_view field, int count) {
 
 }  // namespace
 
-void Executor::Start(UnaryCall& call, const v1::ExecuteRequest& request,
-                     v1::ExecuteResponse& response) {
+void Executor::Start(Call& call, const v1::ExecuteRequest& request, v1::ExecuteResponse& response) {
   Job job = {
       .call = &call, .request = &request, .response = &response, .request_id = {}, .at_least = {}};
   auto request_id = convert::RequestIdFromProto(request.request_id());
@@ -109,7 +108,7 @@ void Executor::Start(UnaryCall& call, const v1::ExecuteRequest& request,
 }
 
 void Executor::RunJob(Job job, std::shared_ptr<session::OpenDatabase> database) {
-  UnaryCall& call = *job.call;
+  Call& call = *job.call;
   const v1::ExecuteRequest& request = *job.request;
   ++job.tries;
   call.context().counted = database;

@@ -19,12 +19,12 @@ class Executor {
   explicit Executor(const Parts& parts) : parts_(parts) {}
 
   // Sees to it that `call` is completed; runs on the workers.
-  void Start(UnaryCall& call, const v1::ExecuteRequest& request, v1::ExecuteResponse& response);
+  void Start(Call& call, const v1::ExecuteRequest& request, v1::ExecuteResponse& response);
 
  private:
   // One call under way; the call keeps the messages alive.
   struct Job {
-    UnaryCall* call;
+    Call* call;
     const v1::ExecuteRequest* request;
     v1::ExecuteResponse* response;
     Uuid request_id;

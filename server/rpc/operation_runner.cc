@@ -19,12 +19,13 @@ bool WorthAnotherTry(const absl::Status& status) {
 }  // namespace
 
 void OperationRunner::StartJob(const Job& job) {
-  UnaryCall& call = *job.call;
+  Call& call = *job.call;
   if (job.transaction.IsZero()) {
     auto database = parts_.databases.FindOpen(call.context().database);
     // Looking for an outcome may read from disk, as may opening a database.
-    const bool here =
-        database != nullptr && job.weight == Weight::kShort && job.request_id.IsZero();
+    const bool may_block = call.thread() == Call::Thread::kMayBlock;
+    const bool here = database != nullptr &&
+                      (may_block || (job.weight == Weight::kShort && job.request_id.IsZero()));
     if (here) return RunAlone(job, std::move(database));
     parts_.dispatcher.workers().Schedule([this, job] {
       auto opened = parts_.databases.Acquire(job.call->context().database);
@@ -41,14 +42,15 @@ void OperationRunner::StartJob(const Job& job) {
   auto transaction = parts_.transactions.Find(job.transaction, call.context().database);
   if (!transaction.ok()) return call.Complete(transaction.status());
   (*transaction)->WhenFree([this, job](session::Turn turn) {
-    if (job.weight == Weight::kShort) return RunInTransaction(job, turn);
+    const bool may_block = job.call->thread() == Call::Thread::kMayBlock;
+    if (may_block || job.weight == Weight::kShort) return RunInTransaction(job, turn);
     parts_.dispatcher.workers().Schedule(
         [this, job, turn = std::move(turn)] { RunInTransaction(job, turn); });
   });
 }
 
 void OperationRunner::RunInTransaction(const Job& job, const session::Turn& turn) {
-  UnaryCall& call = *job.call;
+  Call& call = *job.call;
   absl::Status status = call.context().CheckWanted();
   if (status.ok()) status = turn->CheckOpen();
   if (!status.ok()) {
@@ -65,7 +67,7 @@ void OperationRunner::RunInTransaction(const Job& job, const session::Turn& turn
 }
 
 void OperationRunner::RunAlone(Job job, std::shared_ptr<session::OpenDatabase> database) {
-  UnaryCall& call = *job.call;
+  Call& call = *job.call;
   ++job.tries;
   call.context().counted = database;
   absl::Status status = call.context().CheckWanted();
@@ -102,7 +104,7 @@ void OperationRunner::CommitAlone(const Job& job, std::shared_ptr<session::OpenD
   engine.Commit(
       std::move(stores), std::move(options),
       [this, job, database = std::move(database)](const txn::CommitResult& result) mutable {
-        UnaryCall& call = *job.call;
+        Call& call = *job.call;
         if (result.status.ok()) {
           if (result.earlier_reply.has_value()) {
             return Replay(job, result.version, *result.earlier_reply);

@@ -8,6 +8,7 @@
 #include "server/convert/id.h"
 #include "server/rpc/dispatcher.h"
 #include "server/rpc/operation/operations.h"
+#include "server/rpc/operation/transaction_options.h"
 #include "server/session/database_registry.h"
 #include "server/session/transaction_registry.h"
 
@@ -28,7 +29,7 @@ class OperationRunner {
 
   // Sees to it that `call` is completed. REQUIRES: an overload of rpc::Run for the types.
   template <typename Request, typename Response>
-  void Start(UnaryCall& call, const Request& request, Response& response);
+  void Start(Call& call, const Request& request, Response& response);
 
  private:
   enum class Effect { kReads, kWrites };
@@ -36,7 +37,7 @@ class OperationRunner {
 
   // An operation of a unary call without its types. The call keeps the messages alive.
   struct Job {
-    UnaryCall* call;
+    Call* call;
     const google::protobuf::Message* request;
     google::protobuf::Message* response;
     absl::Status (*run)(OperationScope& scope, const google::protobuf::Message& request,
@@ -80,7 +81,7 @@ OperationRunner::Weight OperationRunner::WeightOf(const Request& request) {
 }
 
 template <typename Request, typename Response>
-void OperationRunner::Start(UnaryCall& call, const Request& request, Response& response) {
+void OperationRunner::Start(Call& call, const Request& request, Response& response) {
   Job job = {
       .call = &call,
       .request = &request,
@@ -98,7 +99,7 @@ void OperationRunner::Start(UnaryCall& call, const Request& request, Response& r
       .weight = WeightOf(request),
       .transaction = {},
       .request_id = {}};
-  auto transaction = convert::UuidFromProto("transaction_id", request.transaction_id());
+  auto transaction = TransactionOf(call.context(), request.transaction_id());
   if (!transaction.ok()) return call.Complete(transaction.status());
   job.transaction = *transaction;
   if constexpr (requires { request.request_id(); }) {

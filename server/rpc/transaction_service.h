@@ -1,28 +1,24 @@
 #pragma once
 
-#include <memory>
-
-#include "server/rpc/dispatcher.h"
 #include "server/rpc/execute.h"
-#include "server/session/database_registry.h"
-#include "server/session/transaction_registry.h"
+#include "server/rpc/session_host.h"
+#include "server/rpc/transaction_calls.h"
 #include "sop/v1/transaction.grpc.pb.h"
 
 namespace sop::rpc {
 
-// Transactions over unary calls. Thread-safe.
+// Transactions over unary calls and over streams. Thread-safe.
 class TransactionService : public v1::TransactionService::CallbackService {
  public:
-  // All must outlive this.
-  struct Parts {
-    Dispatcher& dispatcher;
-    session::DatabaseRegistry& databases;
-    session::TransactionRegistry& transactions;
-    // What Begin gives to those who do not ask.
-    session::TransactionTerms terms;
-  };
+  using Parts = TransactionCalls::Parts;
   explicit TransactionService(const Parts& parts)
-      : parts_(parts), executor_({parts.dispatcher, parts.databases}) {}
+      : parts_(parts),
+        executor_({parts.dispatcher, parts.databases}),
+        calls_(parts),
+        sessions_({parts.dispatcher, parts.databases, parts.transactions}, calls_) {}
+
+  // Has sessions end; to be called before the port is drained.
+  void Drain() { sessions_.Drain(); }
 
   grpc::ServerUnaryReactor* Begin(grpc::CallbackServerContext* context,
                                   const v1::BeginRequest* request,
@@ -46,18 +42,10 @@ class TransactionService : public v1::TransactionService::CallbackService {
       grpc::CallbackServerContext* context) override;
 
  private:
-  absl::Status BeginIn(std::shared_ptr<session::OpenDatabase> database,
-                       const v1::BeginRequest& request, v1::BeginResponse* response);
-  // Commits for the holder of the turn.
-  void CommitTurn(UnaryCall& call, const v1::CommitRequest& request, v1::CommitResponse& response,
-                  session::Turn turn);
-  // Answers a Commit of a transaction that is not open: from memory, else from what is kept of
-  // outcomes, else with `not_open`.
-  void AnswerEnded(UnaryCall& call, TransactionId id, v1::CommitResponse& response,
-                   const absl::Status& not_open);
-
   const Parts parts_;
   Executor executor_;
+  TransactionCalls calls_;
+  SessionHost sessions_;
 };
 
 }  // namespace sop::rpc

@@ -89,6 +89,20 @@ void TransactionRegistry::Remove(const OpenTransaction& transaction) {
   }
 }
 
+void TransactionRegistry::RollBack(TransactionId id) {
+  std::shared_ptr<OpenTransaction> transaction;
+  {
+    base::MutexLock lock(mu_);
+    const auto open = open_.find(id);
+    if (open == open_.end()) return;
+    transaction = open->second;
+  }
+  transaction->WhenFree([this](Turn turn) {
+    turn->End({.kind = TransactionEnd::Kind::kRolledBack, .version = {}, .status = {}});
+    Remove(*turn);
+  });
+}
+
 std::vector<std::shared_ptr<OpenTransaction>> TransactionRegistry::List(std::string_view database,
                                                                         TransactionId after,
                                                                         size_t limit) {

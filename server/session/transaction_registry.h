@@ -56,6 +56,9 @@ class TransactionRegistry {
   // Forgets a transaction that has ended but for its end. REQUIRES: transaction.ended().
   void Remove(const OpenTransaction& transaction) SOP_EXCLUDES(mu_);
 
+  // Rolls the transaction back once its turn is free, if it is open then.
+  void RollBack(TransactionId id) SOP_EXCLUDES(mu_);
+
   // At most `limit` open transactions of the database, behind `after`, by id.
   std::vector<std::shared_ptr<OpenTransaction>> List(std::string_view database, TransactionId after,
                                                      size_t limit) SOP_EXCLUDES(mu_);

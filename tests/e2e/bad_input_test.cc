@@ -587,15 +587,6 @@ grpc::Status ExecuteWithPreconditionNotMet(Calls& calls) {
   return calls.Execute(request);
 }
 
-grpc::Status OpenSession(Calls& calls) {
-  grpc::ClientContext context;
-  const auto stream = calls.transactions->Session(&context);
-  stream->WritesDone();
-  v1::SessionResponse response;
-  EXPECT_FALSE(stream->Read(&response));
-  return stream->Finish();
-}
-
 grpc::Status ConflictingCommit(Calls& calls) {
   const std::string id = calls.Begin();
   v1::GetRequest get;
@@ -653,7 +644,6 @@ const BadInput kTransactions[] = {
      "PRECONDITION_NOT_MET",
      {},
      {}},
-    {"Session", OpenSession, StatusCode::UNIMPLEMENTED, "UNIMPLEMENTED", {}, {"Session"}},
     {"Conflict",
      ConflictingCommit,
      StatusCode::ABORTED,

@@ -5,7 +5,9 @@
 namespace sop::rpc {
 
 absl::Status RequestContext::CheckWanted() const {
-  if (cancelled_.load(std::memory_order_relaxed)) {
+  const bool stream_cancelled =
+      stream_cancelled_ != nullptr && stream_cancelled_->load(std::memory_order_relaxed);
+  if (cancelled_.load(std::memory_order_relaxed) || stream_cancelled) {
     return Error(Reason::kCancelled, "the caller cancelled the call");
   }
   if (clock_.Monotonic() >= deadline_) {

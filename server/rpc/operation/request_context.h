@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "core/base/clock.h"
+#include "core/base/ids.h"
 
 namespace sop::session {
 struct OpenDatabase;
@@ -34,6 +35,8 @@ class RequestContext {
   // As the request names them; empty if it names none.
   std::string database;
   std::string store;
+  // In a stream, the transaction that the request is part of; zero elsewhere.
+  TransactionId transaction;
   // 32 hexadecimal digits of the caller's `traceparent`, or empty.
   std::string trace_id;
   // The database that the call's bytes are counted for, once it is known. Shared because the answer
@@ -44,6 +47,8 @@ class RequestContext {
 
   // The caller is gone: work that has not been committed should stop.
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  // Makes Cancel of the stream count for this request of it, too. `flag` must outlive this.
+  void CancelWith(const std::atomic<bool>& flag) { stream_cancelled_ = &flag; }
   // CANCELLED or DEADLINE_EXCEEDED when nobody waits for the answer any more.
   absl::Status CheckWanted() const;
 
@@ -53,6 +58,7 @@ class RequestContext {
   const absl::Duration arrived_;
   const absl::Duration deadline_;
   std::atomic<bool> cancelled_ = false;
+  const std::atomic<bool>* stream_cancelled_ = nullptr;
 };
 
 }  // namespace sop::rpc

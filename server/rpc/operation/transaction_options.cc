@@ -43,6 +43,17 @@ absl::StatusOr<persistence::Durability> DurabilityFromProto(v1::Durability durab
   }
 }
 
+absl::StatusOr<TransactionId> TransactionOf(const RequestContext& context,
+                                            const std::string& transaction_id) {
+  SOP_ASSIGN_OR_RETURN(const TransactionId named,
+                       convert::UuidFromProto("transaction_id", transaction_id));
+  if (context.transaction.IsZero()) return named;
+  if (named.IsZero() || named == context.transaction) return context.transaction;
+  return Error(Reason::kInvalidArgument,
+               "a request of a stream's transaction names no other transaction_id",
+               {{"field", "transaction_id"}});
+}
+
 absl::StatusOr<absl::Duration> TimeLimitFromProto(std::string_view field,
                                                   const google::protobuf::Duration& given,
                                                   absl::Duration fallback) {
