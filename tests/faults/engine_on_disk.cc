@@ -7,7 +7,6 @@
 
 #include <fmt/format.h>
 
-#include "core/base/clock.h"
 #include "core/base/random.h"
 #include "core/base/status_macros.h"
 #include "core/btree/node/apply.h"
@@ -35,8 +34,8 @@ absl::StatusOr<std::unique_ptr<EngineOnDisk>> EngineOnDisk::Open(model_disk::Dis
   storage_options.report = options.report;
   SOP_ASSIGN_OR_RETURN(opened->storage_,
                        rocksdb_storage::RocksDbStorage::Open(
-                           storage_options, {opened->environment_, opened->files_,
-                                             base::SystemClock(), base::SystemRandom()}));
+                           storage_options, {opened->environment_, opened->files_, opened->clock_,
+                                             base::SystemRandom()}));
   txn::EngineOptions engine_options;
   engine_options.clock = &base::SystemClock();
   engine_options.random = &base::SystemRandom();

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "core/base/clock.h"
 #include "core/base/thread_pool.h"
 #include "core/txn/engine.h"
 #include "storage/rocksdb/model_disk/disk.h"
@@ -35,6 +36,8 @@ class EngineOnDisk {
 
   txn::Engine& engine() { return *engine_; }
   rocksdb_storage::RocksDbStorage& storage() { return *storage_; }
+  // Until the storage measures the free disk again; its clock stands still otherwise.
+  void LetTimePass() { clock_.Advance(absl::Seconds(2)); }
 
  private:
   explicit EngineOnDisk(model_disk::Disk& disk);
@@ -42,6 +45,7 @@ class EngineOnDisk {
   model_disk::DiskFiles files_;
   const std::shared_ptr<rocksdb::Env> env_;
   const rocksdb_storage::RocksDbEnvironment environment_;
+  base::ManualClock clock_;
   base::ThreadPool pool_{4};
   std::unique_ptr<rocksdb_storage::RocksDbStorage> storage_;
   std::unique_ptr<txn::Engine> engine_;

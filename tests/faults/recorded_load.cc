@@ -15,33 +15,75 @@ namespace sop::faults {
 
 using crash::Plan;
 
-std::string CommitPlans(EngineOnDisk& opened, model_disk::Disk& disk, const LoadPart& part,
-                        std::vector<CommittedPlan>* commits) {
-  struct {
-    base::Mutex mu;
-    std::string wrong SOP_GUARDED_BY(mu);
-  } shared;
-  const auto run = [&](int thread) {
-    for (uint64_t number = part.first; number <= part.last; ++number) {
-      const Plan plan = crash::MakePlan(part.seed, thread, number);
-      const Uuid token = base::MakeUuid7(base::SystemClock(), base::SystemRandom());
-      const auto version = crash::RunPlan(opened.engine(), plan, token);
-      if (version.ok() && !plan.relaxed) disk.Mark(version->value);
-      const base::MutexLock lock(shared.mu);
-      if (version.ok()) {
-        commits->push_back({*version, thread, number});
-      } else if (ReasonOf(version.status()) != Reason::kConflict) {
-        shared.wrong = fmt::format("plan {} of thread {}: {}", number, thread,
-                                   std::string(version.status().message()));
-        return;
-      }
+namespace {
+
+// Thread-safe once made.
+class PlanRunner {
+ public:
+  PlanRunner(EngineOnDisk& opened, model_disk::Disk& disk, LoadResult* result)
+      : opened_(opened), disk_(disk), result_(*result) {}
+
+  void Run(const Plan& plan) SOP_EXCLUDES(mu_) {
+    const Uuid token = base::MakeUuid7(base::SystemClock(), base::SystemRandom());
+    const auto version = crash::RunPlan(opened_.engine(), plan, token);
+    if (version.ok() && !plan.relaxed) disk_.Mark(version->value);
+    const base::MutexLock lock(mu_);
+    if (version.ok()) {
+      result_.commits.push_back({*version, plan.thread, plan.number});
+      if (!plan.relaxed) result_.acknowledged = std::max(result_.acknowledged, *version);
+      return;
     }
-  };
+    switch (ReasonOf(version.status())) {
+      case Reason::kConflict:
+        break;
+      case Reason::kDiskFull:
+        ++result_.full;
+        break;
+      case Reason::kUnavailable:
+      case Reason::kDamaged:
+        result_.unknown.push_back({token, plan.thread, plan.number});
+        break;
+      default:
+        result_.unexpected = fmt::format("plan {} of thread {}: {}", plan.number, plan.thread,
+                                         version.status().ToString());
+    }
+  }
+
+ private:
+  EngineOnDisk& opened_;
+  model_disk::Disk& disk_;
+  base::Mutex mu_;
+  LoadResult& result_ SOP_GUARDED_BY(mu_);
+};
+
+}  // namespace
+
+void CommitPlans(EngineOnDisk& opened, model_disk::Disk& disk, const LoadPart& part,
+                 LoadResult* result) {
+  PlanRunner runner(opened, disk, result);
   std::vector<std::thread> threads;
-  for (int thread = 0; thread < kLoadThreads; ++thread) threads.emplace_back(run, thread);
+  for (int thread = 0; thread < kLoadThreads; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (uint64_t number = part.first; number <= part.last; ++number) {
+        runner.Run(crash::MakePlan(part.seed, thread, number));
+      }
+    });
+  }
   for (std::thread& thread : threads) thread.join();
-  const base::MutexLock lock(shared.mu);
-  return shared.wrong;
+}
+
+std::string LoadResult::Settle(txn::Engine& engine) {
+  for (const Unknown& plan : unknown) {
+    const auto outcome = engine.FindOutcome(plan.token);
+    if (!outcome.ok()) return std::string(outcome.status().message());
+    if (!outcome->has_value()) continue;
+    commits.push_back({(*outcome)->version, plan.thread, plan.number});
+  }
+  unknown.clear();
+  // What one thread did is applied in the order of its plans.
+  std::sort(commits.begin(), commits.end(),
+            [](const CommittedPlan& a, const CommittedPlan& b) { return a.version < b.version; });
+  return {};
 }
 
 std::string CheckPrefix(EngineOnDisk& opened, uint64_t seed,
@@ -75,13 +117,14 @@ std::string RecordedLoad::Record(uint64_t seed, uint64_t transactions, RecordedL
   load->seed_ = seed;
   // Three parts: closed and opened again, compacted under load, neither.
   const uint64_t part = transactions / 3;
+  LoadResult result;
   std::unique_ptr<EngineOnDisk> opened;
   for (uint64_t i = 0; i < 3; ++i) {
     if (i != 2) {
       opened.reset();
-      auto result = EngineOnDisk::Open(disk);
-      if (!result.ok()) return std::string(result.status().message());
-      opened = *std::move(result);
+      auto open = EngineOnDisk::Open(disk);
+      if (!open.ok()) return std::string(open.status().message());
+      opened = *std::move(open);
     }
     if (i == 0) {
       const absl::Status made = crash::MakeAccounts(opened->engine());
@@ -91,16 +134,17 @@ std::string RecordedLoad::Record(uint64_t seed, uint64_t transactions, RecordedL
     }
     std::thread compaction;
     if (i == 1) compaction = std::thread([&] { opened->storage().Compact().IgnoreError(); });
-    const std::string wrong =
-        CommitPlans(*opened, disk, {seed, i * part + 1, (i + 1) * part}, &load->commits_);
+    CommitPlans(*opened, disk, {seed, i * part + 1, (i + 1) * part}, &result);
     if (compaction.joinable()) compaction.join();
-    if (!wrong.empty()) return wrong;
+    if (!result.unexpected.empty()) return result.unexpected;
+    if (!result.unknown.empty() || result.full != 0) return "a commit failed on a healthy disk";
     for (int tide = 0; tide < 2; ++tide) {
       const absl::Status turned = crash::TurnTide(opened->engine());
       if (!turned.ok()) return std::string(turned.message());
     }
   }
   opened.reset();
+  load->commits_ = std::move(result.commits);
   std::sort(load->commits_.begin(), load->commits_.end(),
             [](const CommittedPlan& a, const CommittedPlan& b) { return a.version < b.version; });
   load->journal_ = disk.journal();

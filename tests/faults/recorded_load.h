@@ -44,16 +44,35 @@ class RecordedLoad {
   std::vector<model_disk::DiskOperation> journal_;
 };
 
-// Commits plans `first` to `last` of each thread, all threads at once; marks acknowledged ones on
-// `disk`. Adds to `commits` what committed. What is wrong, in words, or nothing.
+// Plans `first` to `last` of each of kLoadThreads threads.
 struct LoadPart {
   uint64_t seed = 0;
   uint64_t first = 1;
   uint64_t last = 1;
 };
 inline constexpr int kLoadThreads = 4;
-std::string CommitPlans(EngineOnDisk& opened, model_disk::Disk& disk, const LoadPart& part,
-                        std::vector<CommittedPlan>* commits);
+
+// What became of the plans of a load.
+struct LoadResult {
+  // Neither acknowledged nor refused: the log failed, or a read did.
+  struct Unknown {
+    Uuid token;
+    int thread = 0;
+    uint64_t number = 0;
+  };
+  std::vector<CommittedPlan> commits;
+  std::vector<Unknown> unknown;
+  uint64_t full = 0;       // refused as kDiskFull
+  Sequence acknowledged;   // the last synced commit that was
+  std::string unexpected;  // another error than those
+
+  // Asks `engine`, opened again, what became of the unknown ones. What is wrong, or nothing.
+  std::string Settle(txn::Engine& engine);
+};
+
+// Commits the plans, all threads at once; marks what is acknowledged on `disk`.
+void CommitPlans(EngineOnDisk& opened, model_disk::Disk& disk, const LoadPart& part,
+                 LoadResult* result);
 
 // Holds what `opened` has against exactly those of `commits` that are not above its tail.
 std::string CheckPrefix(EngineOnDisk& opened, uint64_t seed,
