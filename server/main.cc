@@ -68,7 +68,8 @@ class RocksDbOpener {
   // database.
   static absl::Status Remove(const std::string& folder) {
     base::FileSystem& files = base::SystemFileSystem();
-    for (const char* name : {"SOP-FORMAT", "SOP-FORMAT.unfinished", "db", "spill", "LOCK"}) {
+    for (const char* name : {"SOP-FORMAT", "SOP-FORMAT.unfinished", "SOP-SEAL",
+                             "SOP-SEAL.unfinished", "db", "spill", "LOCK"}) {
       const std::string path = folder + "/" + name;
       if (files.Exists(path)) SOP_RETURN_IF_ERROR(files.RemoveRecursively(path));
     }

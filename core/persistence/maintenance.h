@@ -74,4 +74,22 @@ class Maintenance {
       const std::string& target, std::function<void(const BackupProgress&)> progress) = 0;
 };
 
+// Folders of backups that no open database is needed for. Thread-safe.
+class Backups {
+ public:
+  virtual ~Backups() = default;
+
+  // Oldest first. kDatabaseNotFound: no backups are there. kDamaged, UNAVAILABLE.
+  virtual absl::StatusOr<std::vector<Backup>> List(const std::string& target) = 0;
+
+  // Removes all but the newest `keep`, and what an interrupted backup left. What is left. Errors as
+  // above; kFolderInUse while a backup is made there.
+  virtual absl::StatusOr<std::vector<Backup>> Prune(const std::string& target, uint32_t keep) = 0;
+
+  // Makes a database of backup `number` (0: the newest) in `folder`, which must be empty or not be
+  // there: PRECONDITION_NOT_MET. Every file is compared with its checksum: kDamaged. kDiskFull.
+  virtual absl::StatusOr<Backup> Restore(const std::string& target, uint32_t number,
+                                         const std::string& folder) = 0;
+};
+
 }  // namespace sop::persistence

@@ -4,13 +4,19 @@
 #include <array>
 #include <string_view>
 
+#include <fmt/format.h>
+
+#include "core/base/error.h"
 #include "core/base/status_macros.h"
 
 namespace sop::rocksdb_storage {
 namespace {
 
-constexpr std::array<std::string_view, 5> kOurNames = {"SOP-FORMAT", "SOP-FORMAT.unfinished",
-                                                       "LOCK", "db", "spill"};
+constexpr std::array<std::string_view, 7> kOurNames = {
+    "SOP-FORMAT", "SOP-FORMAT.unfinished", "SOP-SEAL", "SOP-SEAL.unfinished", "LOCK", "db",
+    "spill"};
+// What a repair puts aside and what it has not finished (upkeep/repair.h).
+constexpr std::string_view kAsidePrefix = "db.";
 
 }  // namespace
 
@@ -24,6 +30,31 @@ absl::StatusOr<std::unique_ptr<DatabaseFolder>> DatabaseFolder::Enter(std::strin
   SOP_RETURN_IF_ERROR(files.RemoveRecursively(folder->spill_path()));
   SOP_RETURN_IF_ERROR(files.MakeFolders(folder->spill_path()));
   return folder;
+}
+
+absl::StatusOr<std::unique_ptr<DatabaseFolder>> DatabaseFolder::Look(std::string path,
+                                                                     base::FileSystem& files) {
+  std::unique_ptr<DatabaseFolder> folder(new DatabaseFolder(std::move(path), files));
+  if (!files.Exists(folder->format_path()) && !files.Exists(folder->rocksdb_path())) {
+    return Error(Reason::kDatabaseNotFound,
+                 fmt::format("{} is no folder of a database", folder->path_));
+  }
+  SOP_ASSIGN_OR_RETURN(folder->lock_, files.Lock(folder->path_ + "/LOCK"));
+  SOP_RETURN_IF_ERROR(folder->ReadFormat());
+  return folder;
+}
+
+absl::StatusOr<std::optional<Seal>> DatabaseFolder::ReadSeal() const {
+  if (!files_.Exists(seal_path())) return std::nullopt;
+  SOP_ASSIGN_OR_RETURN(const auto file, files_.OpenForRead(seal_path()));
+  SOP_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
+  SOP_ASSIGN_OR_RETURN(const std::string bytes, file->ReadAt(0, size));
+  SOP_ASSIGN_OR_RETURN(Seal seal, DecodeSeal(seal_path(), bytes));
+  return seal;
+}
+
+absl::Status DatabaseFolder::WriteSeal(const Seal& seal) {
+  return files_.WriteDurably(seal_path(), EncodeSeal(seal));
 }
 
 absl::Status DatabaseFolder::ReadFormat() {
@@ -44,7 +75,8 @@ absl::Status DatabaseFolder::WriteFormat(const DatabaseFormat& format) {
 absl::StatusOr<std::vector<std::string>> DatabaseFolder::Strangers() const {
   SOP_ASSIGN_OR_RETURN(std::vector<std::string> names, files_.List(path_));
   std::erase_if(names, [](const std::string& name) {
-    return std::find(kOurNames.begin(), kOurNames.end(), name) != kOurNames.end();
+    return name.starts_with(kAsidePrefix) ||
+           std::find(kOurNames.begin(), kOurNames.end(), name) != kOurNames.end();
   });
   return names;
 }

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "core/base/file_system.h"
 #include "storage/rocksdb/database_format.h"
+#include "storage/rocksdb/upkeep/seal.h"
 
 namespace sop::rocksdb_storage {
 
@@ -22,10 +23,21 @@ class DatabaseFolder {
   static absl::StatusOr<std::unique_ptr<DatabaseFolder>> Enter(std::string path,
                                                                base::FileSystem& files);
 
+  // The same for a folder that is only looked at: nothing is made or removed in it but the lock.
+  // NOT_FOUND (kDatabaseNotFound): no database is there.
+  static absl::StatusOr<std::unique_ptr<DatabaseFolder>> Look(std::string path,
+                                                              base::FileSystem& files);
+
   // Absent while the database's creation has not finished.
   const std::optional<DatabaseFormat>& format() const { return format_; }
   // Finishes the creation. On OK the format is on stable storage.
   absl::Status WriteFormat(const DatabaseFormat& format);
+
+  // What was said when the database was last opened or closed; absent if nothing is there.
+  // kDamaged.
+  absl::StatusOr<std::optional<Seal>> ReadSeal() const;
+  // On OK the seal is on stable storage.
+  absl::Status WriteSeal(const Seal& seal);
 
   const std::string& path() const { return path_; }
   std::string rocksdb_path() const { return path_ + "/db"; }
@@ -40,6 +52,7 @@ class DatabaseFolder {
 
   absl::Status ReadFormat();
   std::string format_path() const { return path_ + "/SOP-FORMAT"; }
+  std::string seal_path() const { return path_ + "/SOP-SEAL"; }
 
   const std::string path_;
   base::FileSystem& files_;

@@ -1,8 +1,10 @@
 #include "storage/rocksdb/open_database.h"
 
+#include <cstdarg>
 #include <utility>
 
 #include <fmt/format.h>
+#include <rocksdb/env.h>
 #include <rocksdb/statistics.h>
 
 #include "core/base/bytes.h"
@@ -12,6 +14,16 @@
 #include "storage/rocksdb/rocksdb_status.h"
 
 namespace sop::rocksdb_storage {
+namespace {
+
+// Looking at a database leaves no trace in its folder.
+class SilentLog : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char* /*format*/, va_list /*arguments*/) override {}
+};
+
+}  // namespace
 
 std::string TreeKey(TreeId tree) {
   std::string key;
@@ -32,39 +44,114 @@ std::string RowKey(std::string_view key) {
   return row;
 }
 
-OpenDatabase::OpenDatabase(std::unique_ptr<DatabaseFolder> folder)
-    : folder_(std::move(folder)), health_(std::make_shared<WriteHealth>(folder_->path())) {}
+OpenDatabase::OpenDatabase(std::unique_ptr<DatabaseFolder> folder, rocksdb::Env& env, Access access)
+    : env_(env),
+      access_(access),
+      folder_(std::move(folder)),
+      health_(std::make_shared<WriteHealth>(folder_->path())) {}
 
 OpenDatabase::~OpenDatabase() {
   if (db_ == nullptr) return;
   base::FailPoint("close.storage");
+  // What is on disk after a failure is unknown: without a seal the next opening takes it as a
+  // crash.
+  const bool sealing = access_ == Access::kServe && health_->CheckFailure().ok();
+  // Relaxed records are in the log, but perhaps not on the disk, and a seal vouches for the log.
+  const rocksdb::Status synced = sealing ? db_->SyncWAL() : rocksdb::Status::OK();
   for (rocksdb::ColumnFamilyHandle* family : families_) {
     db_->DestroyColumnFamilyHandle(family).PermitUncheckedError();
   }
   // Everything acknowledged is in the log already; an error here loses nothing.
-  db_->Close().PermitUncheckedError();
+  const rocksdb::Status closed = db_->Close();
   base::FailPoint("close.closed");
+  if (sealing && synced.ok() && closed.ok()) WriteSeal();
+}
+
+void OpenDatabase::WriteSeal() {
+  const auto seal = MeasureFiles(folder_->rocksdb_path(), env_);
+  if (seal.ok()) folder_->WriteSeal(*seal).IgnoreError();
+}
+
+absl::Status OpenDatabase::BreakSeal() {
+  const auto seal = folder_->ReadSeal();
+  if (!seal.ok()) problems_.push_back({"SOP-SEAL", std::string(seal.status().message()), {}});
+  if (seal.ok() && !seal->has_value() && folder_->format().has_value()) {
+    problems_.push_back({"SOP-SEAL", "it is not there", {}});
+  }
+  if (seal.ok() && seal->has_value()) {
+    SOP_ASSIGN_OR_RETURN(const std::vector<SealProblem> found,
+                         CompareFiles(**seal, folder_->rocksdb_path(), env_));
+    for (const SealProblem& problem : found) {
+      problems_.push_back(problem.problem);
+      if (access_ == Access::kInspect || !problem.decides_commits) continue;
+      return Error(Reason::kDamaged,
+                   fmt::format("{}/{}: {}; repair the database or restore a backup",
+                               folder_->path(), problem.problem.file, problem.problem.what),
+                   {{"file", problem.problem.file}});
+    }
+  }
+  if (access_ == Access::kInspect) return absl::OkStatus();
+  return folder_->WriteSeal({});
 }
 
 absl::StatusOr<std::shared_ptr<OpenDatabase>> OpenDatabase::Open(
     std::unique_ptr<DatabaseFolder> folder, const RocksDbEnvironment& environment,
-    persistence::ApplyFunction apply) {
-  std::shared_ptr<OpenDatabase> database(new OpenDatabase(std::move(folder)));
-  rocksdb::DBOptions options = TunedOptions(environment);
-  // A finished database is never made again: missing files are damage, not a new database.
-  options.create_if_missing = !database->folder_->format().has_value();
-  options.create_missing_column_families = options.create_if_missing;
-  options.listeners.push_back(database->health_);
-  database->statistics_ = options.statistics;
-  const std::string path = database->folder_->rocksdb_path();
+    persistence::ApplyFunction apply, Access access) {
+  std::shared_ptr<OpenDatabase> database(
+      new OpenDatabase(std::move(folder), environment.env(), access));
+  SOP_RETURN_IF_ERROR(database->BreakSeal());
   base::FailPoint("open.rocksdb");
-  rocksdb::DB* db = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(options, path, TunedFamilies(environment, apply),
-                                                   &database->families_, &db);
-  if (!status.ok()) return FromRocksDb(status, fmt::format("open {}", path));
-  database->db_.reset(db);
+  const rocksdb::Status status = database->OpenRocksDb(environment, apply);
+  if (!status.ok()) {
+    return FromRocksDb(status, fmt::format("open {}", database->folder_->rocksdb_path()));
+  }
   base::FailPoint("open.recovered");
   return database;
+}
+
+rocksdb::Status OpenDatabase::OpenRocksDb(const RocksDbEnvironment& environment,
+                                          persistence::ApplyFunction apply) {
+  rocksdb::DBOptions options = TunedOptions(environment);
+  // A finished database is never made again: missing files are damage, not a new database.
+  options.create_if_missing = access_ == Access::kServe && !folder_->format().has_value();
+  options.create_missing_column_families = options.create_if_missing;
+  options.listeners.push_back(health_);
+  if (access_ == Access::kInspect) options.info_log = std::make_shared<SilentLog>();
+  statistics_ = options.statistics;
+  std::vector<rocksdb::ColumnFamilyDescriptor> families = TunedFamilies(environment, apply);
+  const rocksdb::Status status = TryOpen(options, families);
+  if (status.ok() || options.create_if_missing) return status;
+  if (!status.IsCorruption() && !status.IsPathNotFound() && !status.IsNotFound()) return status;
+  // A table that is missing or damaged at its end: without these checks whoever asks for what is in
+  // it is told so, and the rest is served.
+  options.paranoid_checks = false;
+  for (auto& family : families) family.options.disable_auto_compactions = true;
+  if (!TryOpen(options, families).ok()) return status;
+  problems_.push_back({"db", status.ToString(), {}});
+  health_->MarkDamage(status);
+  health_->TakeStopRequest();
+  return rocksdb::Status::OK();
+}
+
+rocksdb::Status OpenDatabase::TryOpen(
+    const rocksdb::DBOptions& options,
+    const std::vector<rocksdb::ColumnFamilyDescriptor>& families) {
+  const std::string path = folder_->rocksdb_path();
+  rocksdb::DB* db = nullptr;
+  families_.clear();
+  const rocksdb::Status status =
+      access_ == Access::kInspect
+          ? rocksdb::DB::OpenForReadOnly(options, path, families, &families_, &db)
+          : rocksdb::DB::Open(options, path, families, &families_, &db);
+  if (status.ok()) db_.reset(db);
+  return status;
+}
+
+void OpenDatabase::RestCompactionsIfAsked() {
+  if (!health_->TakeStopRequest()) return;
+  for (rocksdb::ColumnFamilyHandle* family : families_) {
+    db_->SetOptions(family, {{"disable_auto_compactions", "true"}}).PermitUncheckedError();
+  }
 }
 
 absl::StatusOr<std::optional<std::string>> OpenDatabase::Get(const rocksdb::ReadOptions& options,

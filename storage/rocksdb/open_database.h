@@ -29,11 +29,18 @@ inline constexpr std::string_view kRowsEnd{"\x02", 1};  // greater than every Ro
 // Thread-safe.
 class OpenDatabase {
  public:
-  // Opens the database of `folder`, or makes it if its creation never finished.
-  // kDamaged: files are missing or do not verify.
+  enum class Access {
+    kServe,
+    kInspect,  // nothing in the folder is changed; what is wrong is in problems()
+  };
+
+  // Opens the database of `folder`, or makes it if its creation never finished. Damaged tables do
+  // not stop it: what is in them cannot be read and nothing is compacted, see health().damage().
+  // kDamaged: what decides which commits there are, manifest or log, is missing or does not verify.
   static absl::StatusOr<std::shared_ptr<OpenDatabase>> Open(std::unique_ptr<DatabaseFolder> folder,
                                                             const RocksDbEnvironment& environment,
-                                                            persistence::ApplyFunction apply);
+                                                            persistence::ApplyFunction apply,
+                                                            Access access = Access::kServe);
   ~OpenDatabase();
   OpenDatabase(const OpenDatabase&) = delete;
   OpenDatabase& operator=(const OpenDatabase&) = delete;
@@ -45,6 +52,12 @@ class OpenDatabase {
   DatabaseFolder& folder() const { return *folder_; }
   WriteHealth& health() const { return *health_; }
   const rocksdb::Statistics& statistics() const { return *statistics_; }
+  rocksdb::Env& env() const { return env_; }
+  // What opening found wrong with the files.
+  const std::vector<persistence::FileProblem>& problems() const { return problems_; }
+
+  // Turns compactions off if they met damage since the last call. Quick if they did not.
+  void RestCompactionsIfAsked();
 
   // The value of `key` as `options` sees it, or nothing. kDamaged, UNAVAILABLE.
   absl::StatusOr<std::optional<std::string>> Get(const rocksdb::ReadOptions& options, Family family,
@@ -53,9 +66,21 @@ class OpenDatabase {
   absl::StatusOr<Sequence> ReadTail(const rocksdb::ReadOptions& options) const;
 
  private:
-  explicit OpenDatabase(std::unique_ptr<DatabaseFolder> folder);
+  OpenDatabase(std::unique_ptr<DatabaseFolder> folder, rocksdb::Env& env, Access access);
+
+  // Compares the files with the seal of the last closing and takes it off. kDamaged: see Open.
+  absl::Status BreakSeal();
+  // Seals the files after RocksDB has closed them.
+  void WriteSeal();
+  rocksdb::Status OpenRocksDb(const RocksDbEnvironment& environment,
+                              persistence::ApplyFunction apply);
+  rocksdb::Status TryOpen(const rocksdb::DBOptions& options,
+                          const std::vector<rocksdb::ColumnFamilyDescriptor>& families);
 
   // Constant after construction.
+  rocksdb::Env& env_;
+  const Access access_;
+  std::vector<persistence::FileProblem> problems_;
   const std::unique_ptr<DatabaseFolder> folder_;
   const std::shared_ptr<WriteHealth> health_;
   std::shared_ptr<rocksdb::Statistics> statistics_;

@@ -24,6 +24,7 @@ class RocksDbEnvironment {
   // Makes a database share files, threads and write buffers with the others.
   void AddTo(rocksdb::DBOptions* options) const;
 
+  rocksdb::Env& env() const { return env_; }
   const std::shared_ptr<rocksdb::Cache>& block_cache() const { return block_cache_; }
   uint64_t write_buffer_bytes() const { return write_buffer_bytes_; }
 

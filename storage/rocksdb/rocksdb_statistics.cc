@@ -66,6 +66,8 @@ std::map<std::string, uint64_t> RocksDbStorage::Statistics() const {
     database_->db().GetIntProperty(database_->family(Family::kNodes), *property, &value);
     values[name] = value;
   }
+  values["pending_trees_count"] = reclaimer_.pending_trees();
+  values["reclaimed_trees_count"] = reclaimer_.reclaimed_trees();
   return values;
 }
 

@@ -16,6 +16,8 @@
 #include "storage/rocksdb/open_database.h"
 #include "storage/rocksdb/rocksdb_snapshot.h"
 #include "storage/rocksdb/rocksdb_status.h"
+#include "storage/rocksdb/upkeep/backup.h"
+#include "storage/rocksdb/upkeep/file_check.h"
 
 namespace sop::rocksdb_storage {
 
@@ -55,6 +57,12 @@ bool OnlyRemoves(const CommitRecord& record) {
                       [](const auto& value) { return value.value.has_value(); });
 }
 
+uint64_t FreedValues(const CommitRecord& record) {
+  return static_cast<uint64_t>(
+      std::count_if(record.values.begin(), record.values.end(),
+                    [](const auto& value) { return !value.value.has_value(); }));
+}
+
 absl::Status Unimplemented() {
   return Error(Reason::kUnimplemented, "values above 64 KiB are not supported by this storage yet");
 }
@@ -75,9 +83,35 @@ absl::StatusOr<std::unique_ptr<RocksDbStorage>> RocksDbStorage::Open(
   }
   SOP_ASSIGN_OR_RETURN(auto database,
                        OpenDatabase::Open(std::move(folder), around.environment, options.apply));
+  if (options.report != nullptr) {
+    for (const persistence::FileProblem& problem : database->problems()) {
+      options.report(fmt::format("{}/{}: {}", options.path, problem.file, problem.what));
+    }
+  }
+  SOP_ASSIGN_OR_RETURN(auto storage, Make(std::move(database), options, around));
+  SOP_RETURN_IF_ERROR(storage->reclaimer_.Start());
+  base::FailPoint("open.done");
+  return storage;
+}
+
+absl::StatusOr<std::unique_ptr<RocksDbStorage>> RocksDbStorage::Inspect(
+    const RocksDbOptions& options, const RocksDbSurroundings& around) {
+  SOP_CHECK(options.apply != nullptr && !options.path.empty());
+  SOP_ASSIGN_OR_RETURN(auto folder, DatabaseFolder::Look(options.path, around.files));
+  if (!folder->format().has_value()) {
+    return Error(Reason::kDamaged, fmt::format("{}/SOP-FORMAT is missing", options.path));
+  }
+  SOP_ASSIGN_OR_RETURN(auto database,
+                       OpenDatabase::Open(std::move(folder), around.environment, options.apply,
+                                          OpenDatabase::Access::kInspect));
+  return Make(std::move(database), options, around);
+}
+
+absl::StatusOr<std::unique_ptr<RocksDbStorage>> RocksDbStorage::Make(
+    std::shared_ptr<OpenDatabase> database, const RocksDbOptions& options,
+    const RocksDbSurroundings& around) {
   std::unique_ptr<RocksDbStorage> storage(new RocksDbStorage(std::move(database), options, around));
   SOP_RETURN_IF_ERROR(storage->Start(options, around.random));
-  base::FailPoint("open.done");
   return storage;
 }
 
@@ -86,7 +120,8 @@ RocksDbStorage::RocksDbStorage(std::shared_ptr<OpenDatabase> database,
     : database_(std::move(database)),
       reserve_bytes_(options.reserve_bytes),
       files_(around.files),
-      clock_(around.clock) {}
+      clock_(around.clock),
+      reclaimer_(*database_) {}
 
 RocksDbStorage::~RocksDbStorage() = default;
 
@@ -127,6 +162,7 @@ absl::StatusOr<persistence::AppendResult> RocksDbStorage::Append(
   SOP_CHECK(record.first.value == expected_tail.value + 1 && record.first <= record.last);
   // The folder is locked: nobody else can have moved the tail.
   SOP_CHECK(expected_tail == Tail());
+  database_->RestCompactionsIfAsked();
   SOP_RETURN_IF_ERROR(database_->health().Check());
   if (!OnlyRemoves(record)) SOP_RETURN_IF_ERROR(ClaimSpace(BytesOf(record)));
   rocksdb::WriteBatch batch(BytesOf(record));
@@ -140,6 +176,7 @@ absl::StatusOr<persistence::AppendResult> RocksDbStorage::Append(
   // A sync that failed in the background while this record was written may have lost it.
   SOP_RETURN_IF_ERROR(database_->health().CheckFailure());
   tail_.store(record.last.value, std::memory_order_release);
+  reclaimer_.Written(record.dropped_trees, FreedValues(record));
   return persistence::Committed{record.last};
 }
 
@@ -179,6 +216,7 @@ absl::Status RocksDbStorage::Fill(const CommitRecord& record, rocksdb::WriteBatc
     const std::string end = TreeKey(TreeId{tree.value + 1});
     also(batch->DeleteRange(nodes, TreeKey(tree), end));
     also(batch->DeleteRange(blobs, TreeKey(tree), end));
+    also(batch->Put(database_->family(Family::kMeta), DroppedTreeKey(tree), rocksdb::Slice()));
   }
   std::string tail;
   base::AppendBigEndian64(&tail, record.last.value);
@@ -269,6 +307,31 @@ absl::Status RocksDbStorage::Compact() {
     if (!status.ok()) return FromRocksDb(status, fmt::format("compact {}", kFamilyNames[i]));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<persistence::FileCheck> RocksDbStorage::VerifyFiles() {
+  SOP_ASSIGN_OR_RETURN(persistence::FileCheck check, VerifyTables(*database_));
+  const auto& problems = database_->problems();
+  for (const persistence::FileProblem& problem : problems) {
+    const bool known = std::any_of(check.problems.begin(), check.problems.end(),
+                                   [&](const auto& own) { return own.file == problem.file; });
+    if (!known) check.problems.push_back(problem);
+  }
+  return check;
+}
+
+absl::Status RocksDbStorage::KeepHouse() {
+  database_->RestCompactionsIfAsked();
+  // Compactions would only meet the damage again.
+  if (!database_->health().damage().ok()) return absl::OkStatus();
+  return reclaimer_.Run();
+}
+
+absl::Status RocksDbStorage::damage() const { return database_->health().damage(); }
+
+absl::StatusOr<persistence::Backup> RocksDbStorage::MakeBackup(
+    const std::string& target, std::function<void(const persistence::BackupProgress&)> progress) {
+  return AddBackup(*database_, files_, target, Tail(), progress);
 }
 
 }  // namespace sop::rocksdb_storage

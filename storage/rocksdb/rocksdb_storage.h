@@ -14,6 +14,7 @@
 #include "core/base/random.h"
 #include "core/persistence/storage.h"
 #include "storage/rocksdb/rocksdb_environment.h"
+#include "storage/rocksdb/upkeep/reclaimer.h"
 
 namespace rocksdb {
 class WriteBatch;
@@ -56,6 +57,7 @@ struct RocksDbSurroundings {
 //    with every acknowledged record.
 // One committer at a time calls Append, see CommitLog. Thread-safe.
 class RocksDbStorage : public persistence::Storage,
+                       public persistence::Maintenance,
                        private persistence::NodeStore,
                        private persistence::BlobStore,
                        private persistence::CommitLog {
@@ -64,6 +66,10 @@ class RocksDbStorage : public persistence::Storage,
   // release does not know and the release that does. kDamaged. kDiskFull. UNAVAILABLE.
   static absl::StatusOr<std::unique_ptr<RocksDbStorage>> Open(const RocksDbOptions& options,
                                                               const RocksDbSurroundings& around);
+  // The database as it is, for checks: nothing in the folder is changed, nothing can be appended,
+  // the first damage does not stop it. kDatabaseNotFound; otherwise errors as above.
+  static absl::StatusOr<std::unique_ptr<RocksDbStorage>> Inspect(const RocksDbOptions& options,
+                                                                 const RocksDbSurroundings& around);
   ~RocksDbStorage() override;
   RocksDbStorage(const RocksDbStorage&) = delete;
   RocksDbStorage& operator=(const RocksDbStorage&) = delete;
@@ -72,19 +78,31 @@ class RocksDbStorage : public persistence::Storage,
   persistence::BlobStore& blobs() override { return *this; }
   persistence::CommitLog& log() override { return *this; }
   Uuid database_id() const override { return database_id_; }
+  persistence::Maintenance* maintenance() override { return this; }
 
   // Where transactions of this database spill; emptied by every Open.
   std::string spill_folder() const;
 
   // Counters since Open and gauges of now, by name: bytes unless the name says otherwise.
-  std::map<std::string, uint64_t> Statistics() const;
+  std::map<std::string, uint64_t> Statistics() const override;
 
   // Writes out memory and compacts every family: for offline work and tests. UNAVAILABLE, kDamaged.
-  absl::Status Compact();
+  absl::Status Compact() override;
+
+  absl::StatusOr<persistence::FileCheck> VerifyFiles() override;
+  absl::Status KeepHouse() override;
+  absl::Status damage() const override;
+  absl::StatusOr<persistence::Backup> MakeBackup(
+      const std::string& target,
+      std::function<void(const persistence::BackupProgress&)> progress) override;
 
  private:
   RocksDbStorage(std::shared_ptr<OpenDatabase> database, const RocksDbOptions& options,
                  const RocksDbSurroundings& around);
+
+  static absl::StatusOr<std::unique_ptr<RocksDbStorage>> Make(
+      std::shared_ptr<OpenDatabase> database, const RocksDbOptions& options,
+      const RocksDbSurroundings& around);
 
   // Reads the tail and completes a creation that has not finished.
   absl::Status Start(const RocksDbOptions& options, base::Random& random);
@@ -118,6 +136,7 @@ class RocksDbStorage : public persistence::Storage,
   Uuid database_id_;
 
   // Synchronises itself.
+  Reclaimer reclaimer_;
   std::atomic<uint64_t> tail_{0};
 
   // Guarded by space_mu_.

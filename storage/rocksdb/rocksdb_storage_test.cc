@@ -128,7 +128,8 @@ class RocksDbStorageTest : public ::testing::Test {
 
 TEST_F(RocksDbStorageTest, FolderHasTheDocumentedLayout) {
   ASSERT_TRUE(Open().ok());
-  EXPECT_THAT(files_.List(options_.path).value(), ElementsAre("LOCK", "SOP-FORMAT", "db", "spill"));
+  EXPECT_THAT(files_.List(options_.path).value(),
+              ElementsAre("LOCK", "SOP-FORMAT", "SOP-SEAL", "db", "spill"));
   EXPECT_EQ(storage_->spill_folder(), Path("spill"));
   const auto file = files_.OpenForRead(Path("SOP-FORMAT")).value();
   const auto format = DecodeFormat("f", file->ReadAt(0, file->Size().value()).value());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <rocksdb/cache.h>
+#include <rocksdb/file_checksum.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/statistics.h>
@@ -97,6 +98,8 @@ rocksdb::DBOptions TunedOptions(const RocksDbEnvironment& environment) {
   options.bytes_per_sync = kMiB;
   // A failed write stays failed (see WriteHealth); RocksDB must not heal it behind our back.
   options.max_bgerror_resume_count = 0;
+  // Every byte of a table or blob file can be held against the manifest.
+  options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
   options.statistics = rocksdb::CreateDBStatistics();
   options.statistics->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);
   options.stats_dump_period_sec = 0;

@@ -17,6 +17,22 @@ absl::Status WriteHealth::CheckFailure() const {
   return failure_;
 }
 
+absl::Status WriteHealth::damage() const {
+  const base::MutexLock lock(mu_);
+  return damage_;
+}
+
+void WriteHealth::MarkDamage(const rocksdb::Status& status) {
+  const base::MutexLock lock(mu_);
+  if (!damage_.ok()) return;
+  damage_ = Error(Reason::kDamaged,
+                  fmt::format("database {} has damaged files and is no longer compacted until it "
+                              "is repaired: {}",
+                              path_, status.ToString()),
+                  {{"path", path_}});
+  stop_requested_ = true;
+}
+
 absl::Status WriteHealth::Fail(const rocksdb::Status& status) {
   const base::MutexLock lock(mu_);
   if (failure_.ok()) {
@@ -28,8 +44,14 @@ absl::Status WriteHealth::Fail(const rocksdb::Status& status) {
   return failure_;
 }
 
-void WriteHealth::OnBackgroundError(rocksdb::BackgroundErrorReason /*reason*/,
-                                    rocksdb::Status* error) {
+void WriteHealth::OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) {
+  const bool reads_tables = reason == rocksdb::BackgroundErrorReason::kCompaction;
+  if (reads_tables && (error->IsCorruption() || error->IsPathNotFound())) {
+    // RocksDB would refuse every write to the database from now on, for one block.
+    MarkDamage(*error);
+    *error = rocksdb::Status::OK();
+    return;
+  }
   if (!error->IsNoSpace()) {
     Fail(*error).IgnoreError();
     return;

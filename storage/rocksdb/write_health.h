@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <string>
 
 #include <rocksdb/listener.h>
@@ -13,7 +14,9 @@ namespace sop::rocksdb_storage {
 //
 // 1. A failed write or fsync, ours or one of RocksDB's background, is for ever: what is on disk is
 //    unknown, and a second fsync may lie.
-// 2. A background write that met a full disk only pauses writes until RocksDB has recovered.
+// 2. A compaction that met a damaged block writes nothing and stops nothing: what is damaged stays
+//    as it is, the rest goes on without compactions, until the folder is repaired.
+// 3. A background write that met a full disk only pauses writes until RocksDB has recovered.
 // Thread-safe.
 class WriteHealth : public rocksdb::EventListener {
  public:
@@ -23,6 +26,14 @@ class WriteHealth : public rocksdb::EventListener {
   absl::Status Check() const SOP_EXCLUDES(mu_);
   // UNAVAILABLE for ever after Fail(), else OK.
   absl::Status CheckFailure() const SOP_EXCLUDES(mu_);
+
+  // Why compactions have to rest (kDamaged), or OK.
+  absl::Status damage() const SOP_EXCLUDES(mu_);
+  void MarkDamage(const rocksdb::Status& status) SOP_EXCLUDES(mu_);
+  // True once after compactions met damage: whoever hears it turns them off.
+  bool TakeStopRequest() {
+    return stop_requested_.load(std::memory_order_relaxed) && stop_requested_.exchange(false);
+  }
 
   // Records that a write failed and returns what every later Check() returns.
   absl::Status Fail(const rocksdb::Status& status) SOP_EXCLUDES(mu_);
@@ -42,6 +53,8 @@ class WriteHealth : public rocksdb::EventListener {
   mutable base::Mutex mu_;
   absl::Status failure_ SOP_GUARDED_BY(mu_);
   absl::Status pause_ SOP_GUARDED_BY(mu_);
+  absl::Status damage_ SOP_GUARDED_BY(mu_);
+  std::atomic<bool> stop_requested_{false};
 };
 
 }  // namespace sop::rocksdb_storage

@@ -225,4 +225,17 @@ absl::StatusOr<CheckReport> CheckStorage(persistence::Storage& storage, const Ch
   return report;
 }
 
+absl::StatusOr<CheckReport> CheckClosed(const Inspector& inspect, const CheckOptions& options,
+                                        base::Clock& clock) {
+  const auto storage = inspect();
+  if (storage.ok()) return CheckStorage(**storage, options, clock);
+  if (ReasonOf(storage.status()) != Reason::kDamaged) return storage.status();
+  CheckReport report;
+  Finding finding;
+  finding.kind = FindingKind::kStorageDamaged;
+  finding.what = std::string(storage.status().message());
+  report.Add(std::move(finding));
+  return report;
+}
+
 }  // namespace sop::check

@@ -51,4 +51,12 @@ void AddFiles(const persistence::FileCheck& files, const std::map<TreeId, std::s
 absl::StatusOr<CheckReport> CheckStorage(persistence::Storage& storage, const CheckOptions& options,
                                          base::Clock& clock);
 
+// Opens a storage for checks only.
+using Inspector = std::function<absl::StatusOr<std::unique_ptr<persistence::Storage>>()>;
+
+// CheckStorage of a database that nobody serves. That it cannot be opened because of damage is a
+// finding; every other reason is a status.
+absl::StatusOr<CheckReport> CheckClosed(const Inspector& inspect, const CheckOptions& options,
+                                        base::Clock& clock);
+
 }  // namespace sop::check

@@ -1,0 +1,158 @@
+#include "storage/rocksdb/upkeep/reclaimer.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include <fmt/format.h>
+#include <rocksdb/convenience.h>
+
+#include "core/base/bytes.h"
+#include "core/base/status_macros.h"
+#include "storage/rocksdb/open_database.h"
+#include "storage/rocksdb/rocksdb_status.h"
+
+namespace sop::rocksdb_storage {
+namespace {
+
+constexpr std::string_view kDroppedPrefix{"\0drop", 5};
+// Freed values are looked for when there are so many, and a quarter of all.
+constexpr uint64_t kLeastFreedValues = 256;
+constexpr uint64_t kFreedShare = 4;
+// Blob files are written anew when so much of them, and a half, is garbage.
+constexpr uint64_t kLeastGarbageBytes = uint64_t{1} << 20;
+
+}  // namespace
+
+std::string DroppedTreeKey(TreeId tree) {
+  std::string key(kDroppedPrefix);
+  base::AppendBigEndian32(&key, tree.value);
+  return key;
+}
+
+absl::Status Reclaimer::Start() {
+  const std::unique_ptr<rocksdb::Iterator> rows(
+      database_.db().NewIterator(rocksdb::ReadOptions(), database_.family(Family::kMeta)));
+  const base::MutexLock lock(mu_);
+  for (rows->Seek(ToSlice(kDroppedPrefix)); rows->Valid(); rows->Next()) {
+    const std::string_view key = View(rows->key());
+    if (!key.starts_with(kDroppedPrefix)) break;
+    if (key.size() != kDroppedPrefix.size() + 4) continue;
+    pending_.push_back({TreeId{base::LoadBig32(key.data() + kDroppedPrefix.size())}, 0});
+  }
+  if (rows->status().ok()) return absl::OkStatus();
+  return FromRocksDb(rows->status(), "read which trees were dropped");
+}
+
+void Reclaimer::Written(std::span<const TreeId> trees, uint64_t freed_values) {
+  const uint64_t at = database_.db().GetLatestSequenceNumber();
+  const base::MutexLock lock(mu_);
+  for (const TreeId tree : trees) pending_.push_back({tree, at});
+  if (freed_values == 0) return;
+  freed_values_ += freed_values;
+  freed_at_ = at;
+}
+
+uint64_t Reclaimer::pending_trees() const {
+  const base::MutexLock lock(mu_);
+  return pending_.size();
+}
+
+uint64_t Reclaimer::reclaimed_trees() const {
+  const base::MutexLock lock(mu_);
+  return reclaimed_;
+}
+
+uint64_t Reclaimer::Property(Family family, const std::string& name) const {
+  uint64_t value = 0;
+  database_.db().GetIntProperty(database_.family(family), name, &value);
+  return value;
+}
+
+std::vector<Reclaimer::Dropped> Reclaimer::TakeUnseen() {
+  const uint64_t oldest =
+      Property(Family::kNodes, rocksdb::DB::Properties::kOldestSnapshotSequence);
+  const base::MutexLock lock(mu_);
+  std::vector<Dropped> unseen;
+  const auto seen = [oldest](const Dropped& tree) { return oldest != 0 && oldest < tree.at; };
+  std::copy_if(pending_.begin(), pending_.end(), std::back_inserter(unseen), std::not_fn(seen));
+  std::erase_if(pending_, std::not_fn(seen));
+  return unseen;
+}
+
+absl::Status Reclaimer::Run() {
+  {
+    const base::MutexLock lock(mu_);
+    if (pending_.empty() && freed_values_ < kLeastFreedValues) return absl::OkStatus();
+  }
+  if (!running_.TryLock()) return absl::OkStatus();
+  absl::Status status;
+  for (const Dropped& tree : TakeUnseen()) {
+    const absl::Status reclaimed = Reclaim(tree.tree);
+    if (status.ok()) status = reclaimed;
+    const base::MutexLock lock(mu_);
+    if (reclaimed.ok()) ++reclaimed_;
+  }
+  if (status.ok()) status = CompactValues();
+  running_.Unlock();
+  return status;
+}
+
+absl::Status Reclaimer::Compact(const rocksdb::CompactRangeOptions& options, Family family,
+                                const rocksdb::Slice* begin, const rocksdb::Slice* end) {
+  const rocksdb::Status compacted =
+      database_.db().CompactRange(options, database_.family(family), begin, end);
+  if (compacted.ok()) return absl::OkStatus();
+  return FromRocksDb(compacted, fmt::format("reclaim space of {}", database_.folder().path()));
+}
+
+absl::Status Reclaimer::Reclaim(TreeId tree) {
+  const std::string begin = TreeKey(tree);
+  const std::string end = TreeKey(TreeId{tree.value + 1});
+  const rocksdb::Slice first = begin;
+  const rocksdb::Slice last = end;
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  for (const Family family : {Family::kNodes, Family::kBlobs}) {
+    const rocksdb::RangePtr range(&first, &last);
+    const rocksdb::Status deleted = rocksdb::DeleteFilesInRanges(
+        &database_.db(), database_.family(family), &range, 1, /*include_end=*/false);
+    if (!deleted.ok())
+      return FromRocksDb(deleted, fmt::format("drop files of tree {}", tree.value));
+    SOP_RETURN_IF_ERROR(Compact(options, family, &first, &last));
+  }
+  const rocksdb::Status forgotten = database_.db().Delete(
+      rocksdb::WriteOptions(), database_.family(Family::kMeta), DroppedTreeKey(tree));
+  if (!forgotten.ok()) return database_.health().Fail(forgotten);
+  const base::MutexLock lock(mu_);
+  freed_values_ = std::max(freed_values_, kLeastFreedValues);  // its values were freed with it
+  return absl::OkStatus();
+}
+
+absl::Status Reclaimer::CompactValues() {
+  const uint64_t oldest =
+      Property(Family::kBlobs, rocksdb::DB::Properties::kOldestSnapshotSequence);
+  const uint64_t values = Property(Family::kBlobs, rocksdb::DB::Properties::kEstimateNumKeys);
+  {
+    const base::MutexLock lock(mu_);
+    const bool many = freed_values_ >= kLeastFreedValues && freed_values_ >= values / kFreedShare;
+    if (!many || (oldest != 0 && oldest < freed_at_)) return absl::OkStatus();
+    freed_values_ = 0;
+  }
+  // Keys first: only then RocksDB knows what of its blob files is garbage.
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  SOP_RETURN_IF_ERROR(Compact(options, Family::kBlobs, nullptr, nullptr));
+  const uint64_t live = Property(Family::kBlobs, rocksdb::DB::Properties::kLiveBlobFileSize);
+  const uint64_t garbage =
+      Property(Family::kBlobs, rocksdb::DB::Properties::kLiveBlobFileGarbageSize);
+  if (garbage < kLeastGarbageBytes || garbage < live / 2) return absl::OkStatus();
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+  options.blob_garbage_collection_policy = rocksdb::BlobGarbageCollectionPolicy::kForce;
+  options.blob_garbage_collection_age_cutoff = 1.0;
+  return Compact(options, Family::kBlobs, nullptr, nullptr);
+}
+
+}  // namespace sop::rocksdb_storage

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <rocksdb/options.h>
+
+#include "absl/status/status.h"
+#include "core/base/ids.h"
+#include "core/base/mutex.h"
+#include "storage/rocksdb/rocksdb_tuning.h"
+
+namespace sop::rocksdb_storage {
+
+class OpenDatabase;
+
+// The row in `meta` that says that a dropped tree's space has not been given back; it is written
+// with the record that drops the tree.
+std::string DroppedTreeKey(TreeId tree);
+
+// Gives back the space of dropped trees and of freed values once no snapshot can see them.
+//
+// 1. Files are dropped whole only for trees that no snapshot sees: dropping them heeds none.
+// 2. What is pending survives the process, as rows.
+// Thread-safe.
+class Reclaimer {
+ public:
+  // `database` must outlive this.
+  explicit Reclaimer(OpenDatabase& database) : database_(database) {}
+
+  // Reads what earlier processes left. Call once, first.
+  absl::Status Start() SOP_EXCLUDES(mu_);
+
+  // A record that dropped `trees` and freed so many values was written.
+  void Written(std::span<const TreeId> trees, uint64_t freed_values) SOP_EXCLUDES(mu_);
+
+  // Reclaims what can be reclaimed; one call at a time does, others return at once. Takes as long
+  // as the compaction of what is dropped. UNAVAILABLE, kDamaged: it is tried again after the next
+  // opening.
+  absl::Status Run() SOP_EXCLUDES(mu_, running_);
+
+  uint64_t pending_trees() const SOP_EXCLUDES(mu_);
+  uint64_t reclaimed_trees() const SOP_EXCLUDES(mu_);
+
+ private:
+  struct Dropped {
+    TreeId tree;
+    uint64_t at = 0;  // RocksDB's sequence after the record
+  };
+
+  // Those that no snapshot sees any more.
+  std::vector<Dropped> TakeUnseen() SOP_EXCLUDES(mu_);
+  absl::Status Reclaim(TreeId tree);
+  absl::Status CompactValues() SOP_EXCLUDES(mu_);
+  absl::Status Compact(const rocksdb::CompactRangeOptions& options, Family family,
+                       const rocksdb::Slice* begin, const rocksdb::Slice* end);
+  uint64_t Property(Family family, const std::string& name) const;
+
+  OpenDatabase& database_;
+  base::Mutex running_;
+  mutable base::Mutex mu_;
+  std::vector<Dropped> pending_ SOP_GUARDED_BY(mu_);
+  uint64_t reclaimed_ SOP_GUARDED_BY(mu_) = 0;
+  uint64_t freed_values_ SOP_GUARDED_BY(mu_) = 0;
+  uint64_t freed_at_ SOP_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace sop::rocksdb_storage
