@@ -1,5 +1,5 @@
 // Clients that try to see what no order of transactions could show. SOP_SEED replays a run's
-// choices (not its interleaving).
+// choices (not its interleaving), SOP_TIMES multiplies how much is tried.
 
 #include <algorithm>
 #include <array>
@@ -31,8 +31,8 @@ using txn::TreeSlot;
 constexpr TreeId kTree{900'001};
 constexpr int kClients = 6;
 
-uint64_t Seed() {
-  const char* const given = std::getenv("SOP_SEED");
+uint64_t NumberFrom(const char* variable) {
+  const char* const given = std::getenv(variable);
   return given == nullptr ? 1 : std::strtoull(given, nullptr, 10);
 }
 
@@ -110,9 +110,10 @@ class IsolationTest : public testing::TestWithParam<EngineKind> {
     for (std::thread& thread : threads) thread.join();
     EXPECT_GT(engines_->groups(), 0U);
   }
-  int Times() const { return GetParam() == EngineKind::kRocksDb ? 400 : 2000; }
+  static int TimesOf(EngineKind kind) { return kind == EngineKind::kRocksDb ? 400 : 2000; }
+  int Times() const { return TimesOf(GetParam()) * static_cast<int>(NumberFrom("SOP_TIMES")); }
 
-  const uint64_t seed_ = Seed();
+  const uint64_t seed_ = NumberFrom("SOP_SEED");
   const testing::ScopedTrace trace_{__FILE__, __LINE__, fmt::format("SOP_SEED={}", seed_)};
   const std::unique_ptr<EnginesUnderTest> engines_ = OpenEngines(GetParam());
 };
@@ -226,6 +227,44 @@ TEST_P(IsolationTest, Phantom) {
   }
 }
 
+// Every node names the next one of one ring; three neighbours are put in another order. Whoever
+// walks it passes every node once (the cycle workload of FoundationDB).
+TEST_P(IsolationTest, Ring) {
+  constexpr int64_t kNodes = 30;
+  const auto node = [](int64_t i) { return fmt::format("n{:02}", i); };
+  {
+    Session session(engines_->engine(0));
+    for (int64_t i = 0; i < kNodes; ++i) session.PutNumber(node(i), (i + 1) % kNodes);
+    ASSERT_NE(session.Commit(), 0U);
+  }
+  Session told(engines_->engine(1));
+  told.PutNumber("told", 1);
+  ASSERT_NE(told.Commit(), 0U);
+  std::atomic<int> turned{0};
+  Run(Times() / 2, [&](int, txn::Engine& engine, base::Random& random) {
+    const auto first = static_cast<int64_t>(random.Next64() % kNodes);
+    if (random.Next64() % 4 == 0) {
+      Session reader(engine, Mode::kReadOnly);
+      int64_t at = first;
+      int64_t steps = 0;
+      do {
+        at = reader.GetNumber(node(at));
+        ++steps;
+      } while (at != first && steps <= kNodes);
+      EXPECT_EQ(steps, kNodes);
+      return;
+    }
+    Session session(engine);
+    const int64_t second = session.GetNumber(node(first));
+    const int64_t third = session.GetNumber(node(second));
+    session.PutNumber(node(second), session.GetNumber(node(third)));
+    session.PutNumber(node(third), second);
+    session.PutNumber(node(first), third);
+    if (session.Commit() != 0) ++turned;
+  });
+  EXPECT_GT(turned, 0);
+}
+
 TEST_P(IsolationTest, ContiguousCounter) {
   base::Mutex mu;
   std::vector<int64_t> taken;
@@ -254,7 +293,7 @@ std::vector<int64_t> ParseList(const std::string& text) {
 
 TEST_P(IsolationTest, ListAppendIsStrictlySerialisable) {
   constexpr uint64_t kLists = 7;
-  const int times = Times() / 4;  // the lists grow
+  const int times = TimesOf(GetParam()) / 4;  // the lists grow
   std::atomic<uint64_t> tick{1};
   std::atomic<int64_t> next_value{1};
   base::Mutex mu;
