@@ -144,7 +144,7 @@ TEST_F(DiskErrorTest, NothingIsAcknowledgedAfterAFailureAndEverythingBeforeIsKep
 }
 
 TEST_F(DiskErrorTest, FullDiskRefusesWritesAndTakesThemAgainWhenSpaceReturns) {
-  constexpr uint64_t kReserve = 64 << 10;
+  constexpr uint64_t kReserve = 256 << 10;  // folds and removals use it
   const uint64_t cases = std::max<uint64_t>(cases_ / 5, 1);
   uint64_t refused = 0;
   for (uint64_t i = 0; i < cases && !HasFailure(); ++i) {
