@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "core/base/status_macros.h"
 #include "core/txn/engine.h"
 #include "fmt/format.h"
+#include "server/load/memory_governor.h"
 #include "server/observe/log.h"
 #include "server/rpc/admin_service.h"
 #include "server/rpc/btree_service.h"
@@ -19,10 +21,25 @@
 namespace sop {
 namespace {
 
-// How often idle transactions and databases are looked for.
-constexpr auto kHouseKeepingPeriod = std::chrono::milliseconds(500);
+// Idle transactions and databases are looked for every ten periods of the memory governor.
+constexpr int kTicksPerRound = 10;
+// Of the memory: connections, and messages on their way.
+constexpr int64_t kGrpcShare = 8;
 // Measuring walks through folders: not so often.
 constexpr int kRoundsBetweenMeasures = 20;
+
+// What the machine and the other options decide.
+Daemon::Options Completed(Daemon::Options options) {
+  int64_t& requests = options.config.limits.requests_in_flight;
+  if (requests == 0) {
+    requests = std::max<int64_t>(256, 128 * int64_t{std::thread::hardware_concurrency()});
+  }
+  if (options.memory == nullptr) {
+    options.memory =
+        std::make_shared<base::MemoryBudget>(static_cast<size_t>(options.config.memory_bytes));
+  }
+  return options;
+}
 
 // "127.0.0.1:0" with the port that was taken.
 std::string AddressOf(const std::string& configured, int port) {
@@ -45,7 +62,7 @@ struct Daemon::Services {
 };
 
 Daemon::Daemon(Options options)
-    : options_(std::move(options)),
+    : options_(Completed(std::move(options))),
       workers_(std::make_unique<base::ThreadPool>(static_cast<int>(options_.config.workers))) {}
 
 absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Options options) {
@@ -63,6 +80,11 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Options options) {
                                                 .files = &given.files,
                                                 .clock = &given.clock,
                                                 .metrics = &daemon->metrics_}));
+  daemon->admission_ = std::make_unique<load::Admission>(
+      load::Admission::Options{.max_requests = limits.requests_in_flight,
+                               .max_streams = limits.streams,
+                               .budget = given.memory,
+                               .clock = &given.clock});
   daemon->transactions_ =
       std::make_unique<session::TransactionRegistry>(session::TransactionRegistry::Options{
           .max_open = limits.open_transactions,
@@ -73,13 +95,13 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Options options) {
           .clock = &given.clock,
           .workers = daemon->workers_.get(),
           .metrics = &daemon->metrics_});
-  daemon->dispatcher_ = std::make_unique<rpc::Dispatcher>(
-      rpc::Dispatcher::Parts{.methods = *daemon->methods_,
-                             .authorizer = daemon->authorizer_,
-                             .metrics = daemon->metrics_,
-                             .workers = *daemon->workers_,
-                             .clock = given.clock,
-                             .max_requests_in_flight = limits.requests_in_flight});
+  daemon->dispatcher_ =
+      std::make_unique<rpc::Dispatcher>(rpc::Dispatcher::Parts{.methods = *daemon->methods_,
+                                                               .authorizer = daemon->authorizer_,
+                                                               .metrics = daemon->metrics_,
+                                                               .workers = *daemon->workers_,
+                                                               .clock = given.clock,
+                                                               .admission = *daemon->admission_});
   daemon->services_ = std::make_unique<Services>(
       rpc::OperationRunner::Parts{*daemon->dispatcher_, *daemon->databases_,
                                   *daemon->transactions_},
@@ -100,6 +122,7 @@ absl::Status Daemon::OpenFaces() {
   Services& services = *services_;
   SOP_ASSIGN_OR_RETURN(
       grpc_, rpc::GrpcFace::Open({.address = options_.config.listen,
+                                  .memory_bytes = options_.config.memory_bytes / kGrpcShare,
                                   .services = {&services.admin, &services.btree, &services.database,
                                                &services.transaction}}));
   if (options_.config.http == "off") return absl::OkStatus();
@@ -134,17 +157,21 @@ std::string Daemon::Greeting() const {
 }
 
 void Daemon::KeepHouse() {
-  for (int round = 0;; ++round) {
+  load::MemoryGovernor governor(
+      {.budget = options_.memory, .rebalance_caches = options_.rebalance_caches});
+  for (int tick = 0;; ++tick) {
     {
       base::MutexLock lock(mu_);
-      if (!stopping_) wake_.WaitFor(mu_, kHouseKeepingPeriod);
+      if (!stopping_) wake_.WaitFor(mu_, absl::ToChronoNanoseconds(load::MemoryGovernor::kPeriod));
       if (stopping_) return;
     }
+    governor.Tick(options_.clock.Monotonic());
+    if (tick % kTicksPerRound != 0) continue;
     const absl::Status health = databases_->CheckHealth();
     if (!health.ok() && options_.fail_stop) options_.fail_stop(health);
     transactions_->Sweep();
     databases_->CloseIdle();
-    if (round % kRoundsBetweenMeasures == 0) databases_->MeasureDisk();
+    if (tick % (kTicksPerRound * kRoundsBetweenMeasures) == 0) databases_->MeasureDisk();
   }
 }
 

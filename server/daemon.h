@@ -10,10 +10,12 @@
 #include "absl/status/statusor.h"
 #include "core/base/clock.h"
 #include "core/base/file_system.h"
+#include "core/base/memory/memory_budget.h"
 #include "core/base/mutex.h"
 #include "core/base/thread_pool.h"
 #include "server/config/server_options.h"
 #include "server/http/http_face.h"
+#include "server/load/admission.h"
 #include "server/observe/metrics.h"
 #include "server/rpc/authorizer.h"
 #include "server/rpc/dispatcher.h"
@@ -34,6 +36,10 @@ class Daemon {
     // Called, on a thread of the daemon, when the log of a database has failed. Ends the process in
     // sopd; recovery at the next start decides what is there.
     std::function<void(const absl::Status&)> fail_stop;
+    // What `opener` gives its databases, too; null: one of config.memory_bytes.
+    std::shared_ptr<base::MemoryBudget> memory;
+    // CacheBudget::Rebalance of what `opener` gives its databases; may be null.
+    std::function<void()> rebalance_caches;
     // EngineOptions::incarnation of the databases that `opener` opens.
     uint32_t incarnation = 0;
     // Both must outlive this.
@@ -74,6 +80,7 @@ class Daemon {
   rpc::OpenAuthorizer authorizer_;
   std::unique_ptr<base::ThreadPool> workers_;
   std::unique_ptr<rpc::MethodTable> methods_;
+  std::unique_ptr<load::Admission> admission_;
   std::unique_ptr<session::DatabaseRegistry> databases_;
   std::unique_ptr<session::TransactionRegistry> transactions_;
   std::unique_ptr<rpc::Dispatcher> dispatcher_;

@@ -23,18 +23,30 @@
 namespace sop {
 namespace {
 
-// Opens databases on RocksDB, all under one memory budget: half for nodes, half for the storage.
-// Must outlive them. Thread-safe.
+// Of the memory: RocksDB's blocks and write buffers, and conflict windows. The rest is for nodes
+// and for what requests and transactions hold, which nodes give way to.
+constexpr double kStorageShare = 3.0 / 8;
+constexpr double kWindowsShare = 1.0 / 16;
+
+size_t Share(const config::ServerOptions& options, double share) {
+  return static_cast<size_t>(static_cast<double>(options.memory_bytes) * share);
+}
+
+// Opens databases on RocksDB, all under one memory budget. Must outlive them. Thread-safe.
 class RocksDbOpener {
  public:
   explicit RocksDbOpener(const config::ServerOptions& options)
-      : environment_(static_cast<uint64_t>(options.memory_bytes) / 2, Threads()),
-        nodes_(std::make_shared<txn::CacheBudget>(static_cast<size_t>(options.memory_bytes) / 2)),
+      : environment_(Share(options, kStorageShare), Threads()),
+        memory_(std::make_shared<base::MemoryBudget>(Share(options, 1))),
+        windows_(std::make_shared<base::MemoryBudget>(Share(options, kWindowsShare))),
+        nodes_(std::make_shared<txn::CacheBudget>(Share(options, 1), memory_)),
         committers_(2 * Threads()),
         incarnation_(static_cast<uint32_t>(base::SystemRandom().Next64()) &
                      ((uint32_t{1} << txn::Engine::kIncarnationBits) - 1)) {}
 
   uint32_t incarnation() const { return incarnation_; }
+  const std::shared_ptr<base::MemoryBudget>& memory() const { return memory_; }
+  txn::CacheBudget& nodes() const { return *nodes_; }
 
   absl::StatusOr<std::unique_ptr<catalog::Database>> Open(const std::string& name,
                                                           const std::string& folder) {
@@ -58,6 +70,8 @@ class RocksDbOpener {
     options.engine.files = &base::SystemFileSystem();
     options.engine.pool = &committers_;
     options.engine.cache = nodes_;
+    options.engine.memory = memory_;
+    options.engine.windows = windows_;
     options.engine.spill_folder = storage->spill_folder();
     options.engine.incarnation = incarnation_;
     options.storage = std::move(storage);
@@ -82,6 +96,8 @@ class RocksDbOpener {
   }
 
   rocksdb_storage::RocksDbEnvironment environment_;
+  const std::shared_ptr<base::MemoryBudget> memory_;
+  const std::shared_ptr<base::MemoryBudget> windows_;
   const std::shared_ptr<txn::CacheBudget> nodes_;
   base::ThreadPool committers_;
   const uint32_t incarnation_;
@@ -121,6 +137,8 @@ int Serve(const config::ServerOptions& options) {
                            const std::string& folder) { return opener.Open(name, folder); },
        .remover = &RocksDbOpener::Remove,
        .fail_stop = &FailStop,
+       .memory = opener.memory(),
+       .rebalance_caches = [&opener] { opener.nodes().Rebalance(); },
        .incarnation = opener.incarnation(),
        .clock = base::SystemClock(),
        .files = base::SystemFileSystem()});

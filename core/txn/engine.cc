@@ -33,7 +33,8 @@ TransactionId Engine::MakeTransactionId() {
 std::shared_ptr<Transaction> Engine::Begin(const TransactionOptions& options) {
   const TransactionId id = MakeTransactionId();
   auto spill = std::make_unique<SpillSpace>(*options_.files, options_.spill_folder, id.ToString(),
-                                            options_.limits.overlay_memory_bytes);
+                                            options_.limits.overlay_memory_bytes,
+                                            base::MemoryCharge(options_.memory));
   return std::make_shared<Transaction>(id, options, committer_->published(), std::move(spill),
                                        options_.limits);
 }

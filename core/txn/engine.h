@@ -29,6 +29,11 @@ struct EngineOptions {
   // fsync.
   base::ThreadPool* pool = nullptr;
   std::shared_ptr<CacheBudget> cache;
+  // What transactions and commits hold is charged here; null: bounded by `limits` only.
+  std::shared_ptr<base::MemoryBudget> memory;
+  // What conflict windows hold, those of all databases that share it together; null: bounded by
+  // `limits` only.
+  std::shared_ptr<base::MemoryBudget> windows;
   std::string spill_folder;
   // Tells transaction ids of this run of the daemon from those of others; 30 bits are used.
   uint32_t incarnation = 0;
@@ -71,17 +76,17 @@ class Engine {
   // Commits; `done` is called once, on a pool thread (or at once for a transaction that wrote
   // nothing), never with a lock held. OK: everything is on stable storage (kSynced) and visible to
   // every later Begin. ABORTED: nothing happened, run it again. kDiskFull: nothing happened.
-  // UNAVAILABLE: the log failed; whether this commit survived is unknown until the database is
-  // opened again, and FindOutcome tells then. A second call with the same token joins the first.
-  // The transaction may not be used after the call.
+  // kOverloaded: nothing happened, too many wait. UNAVAILABLE: the log failed; whether this commit
+  // survived is unknown until the database is opened again, and FindOutcome tells then. A second
+  // call with the same token joins the first. The transaction may not be used after the call.
   void Commit(std::shared_ptr<Transaction> transaction, CommitOptions options,
               absl::AnyInvocable<void(CommitResult)> done);
 
   // Commit that waits.
   CommitResult CommitAndWait(std::shared_ptr<Transaction> transaction, CommitOptions options = {});
 
-  // What became of `token`: its outcome if it is published, nothing if it is in flight or not known.
-  // Nothing means that no transaction that began before the call sees what `token` did.
+  // What became of `token`: its outcome if it is published, nothing if it is in flight or not
+  // known. Nothing means that no transaction that began before the call sees what `token` did.
   // OUTCOME_UNKNOWN (FAILED_PRECONDITION) for a token older than what is kept.
   absl::StatusOr<std::optional<Outcome>> FindOutcome(const Uuid& token);
 

@@ -29,6 +29,9 @@ struct Limits {
   // Memory for what a transaction has read; beyond it points coarsen to leaf ranges.
   size_t read_set_bytes = size_t{16} << 20;
 
+  // Transactions that wait for the committer of one database; more are refused (OVERLOADED).
+  size_t queued_commits = 10'000;
+
   // Memory for the recently committed keys of one database.
   size_t conflict_window_bytes = size_t{64} << 20;
 

@@ -11,15 +11,13 @@ constexpr size_t kEntryOverhead = 96;
 }  // namespace
 
 NodeCache::NodeCache(std::shared_ptr<CacheBudget> budget)
-    : budget_(std::move(budget)), shards_(kShards) {}
+    : budget_(std::move(budget)), shards_(kShards) {
+  budget_->Join(*this);
+}
 
 NodeCache::~NodeCache() {
-  int64_t charged = 0;
-  for (Shard& shard : shards_) {
-    base::MutexLock lock(shard.mu);
-    for (const auto& [key, entry] : shard.entries) charged += entry.charged;
-  }
-  budget_->Charge(-charged);
+  budget_->Leave(*this);
+  budget_->Charge(-charged_bytes());
 }
 
 NodeCache::Shard& NodeCache::ShardOf(const Key& key) {
@@ -37,7 +35,9 @@ void NodeCache::Recharge(Entry& entry) {
     newer = image;
   }
   const auto charged = static_cast<int64_t>(charge);
-  if (charged != entry.charged) budget_->Charge(charged - entry.charged);
+  if (charged == entry.charged) return;
+  charged_.fetch_add(charged - entry.charged, std::memory_order_relaxed);
+  budget_->Charge(charged - entry.charged);
   entry.charged = charged;
 }
 
@@ -127,6 +127,7 @@ void NodeCache::Install(TreeId tree, NodeId node, Sequence from, btree::NodeRef 
   Version added{from.value, kOpen, std::move(version)};
   entry.versions.insert(entry.versions.begin(), std::move(added));
   DropGarbage(entry);
+  Thin(FloorOf(shard, key), entry);
   Recharge(entry);
   EvictSome(shard);
 }
@@ -172,6 +173,17 @@ void NodeCache::DropGarbage(Entry& entry) {
   }
 }
 
+// The last version is what the oldest snapshot reads, and may be asked for as often as the newest.
+void NodeCache::Thin(uint64_t& floor, Entry& entry) {
+  const uint64_t published = published_.load(std::memory_order_acquire);
+  while (entry.versions.size() > kMaxVersions) {
+    const auto victim = entry.versions.end() - 2;
+    if (victim->from > published) return;
+    floor = std::max(floor, victim->from);
+    entry.versions.erase(victim);
+  }
+}
+
 bool NodeCache::EvictEntry(uint64_t& floor, Entry& entry) {
   const uint64_t published = published_.load(std::memory_order_acquire);
   for (auto version = entry.versions.begin(); version != entry.versions.end();) {
@@ -190,23 +202,41 @@ bool NodeCache::EvictEntry(uint64_t& floor, Entry& entry) {
 void NodeCache::EvictSome(Shard& shard) {
   constexpr int kSteps = 16;
   for (int step = 0; step < kSteps && budget_->exceeded() && !shard.ring.empty(); ++step) {
-    if (shard.hand >= shard.ring.size()) shard.hand = 0;
-    const auto it = shard.entries.find(shard.ring[shard.hand]);
-    if (it != shard.entries.end() && it->second.referenced) {
-      it->second.referenced = false;
+    EvictStep(shard);
+  }
+}
+
+void NodeCache::EvictStep(Shard& shard) {
+  if (shard.hand >= shard.ring.size()) shard.hand = 0;
+  const auto it = shard.entries.find(shard.ring[shard.hand]);
+  if (it != shard.entries.end() && it->second.referenced) {
+    it->second.referenced = false;
+    ++shard.hand;
+    return;
+  }
+  if (it != shard.entries.end()) {
+    if (!EvictEntry(FloorOf(shard, it->first), it->second)) {
       ++shard.hand;
-      continue;
+      return;
     }
-    if (it != shard.entries.end()) {
-      if (!EvictEntry(FloorOf(shard, it->first), it->second)) {
-        ++shard.hand;
-        continue;
-      }
-      ++shard.evictions;
-      shard.entries.erase(it);
+    ++shard.evictions;
+    shard.entries.erase(it);
+  }
+  shard.ring[shard.hand] = shard.ring.back();
+  shard.ring.pop_back();
+}
+
+// Shard by shard, a part of each in every round, so that no lock is held for long and all shards
+// lose alike. Two passes over a ring are enough to meet everything that may go.
+void NodeCache::Shrink(int64_t target_bytes) {
+  constexpr int kRounds = 32;
+  for (int round = 0; round < kRounds; ++round) {
+    for (Shard& shard : shards_) {
+      if (charged_bytes() <= target_bytes) return;
+      base::MutexLock lock(shard.mu);
+      const size_t steps = shard.ring.size() * 2 / kRounds + 1;
+      for (size_t step = 0; step < steps && !shard.ring.empty(); ++step) EvictStep(shard);
     }
-    shard.ring[shard.hand] = shard.ring.back();
-    shard.ring.pop_back();
   }
 }
 

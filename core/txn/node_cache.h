@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -12,26 +11,9 @@
 #include "core/base/ids.h"
 #include "core/base/mutex.h"
 #include "core/btree/node/node_version.h"
+#include "core/txn/cache_budget.h"
 
 namespace sop::txn {
-
-// Memory that several caches share. Thread-safe.
-class CacheBudget {
- public:
-  explicit CacheBudget(size_t limit_bytes) : limit_(limit_bytes) {}
-  void Charge(int64_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
-  bool exceeded() const {
-    return used_.load(std::memory_order_relaxed) > static_cast<int64_t>(limit_);
-  }
-  size_t used_bytes() const {
-    return static_cast<size_t>(std::max<int64_t>(0, used_.load(std::memory_order_relaxed)));
-  }
-  size_t limit_bytes() const { return limit_; }
-
- private:
-  const size_t limit_;
-  std::atomic<int64_t> used_{0};
-};
 
 // Versions of the nodes of one database. A version carries [from, until): it is what every snapshot
 // S with from <= S < until sees. The newest has no until as long as its successor is unknown *and*
@@ -84,10 +66,18 @@ class NodeCache {
   };
   Counters counters();
 
+  // What its entries take.
+  int64_t charged_bytes() const { return charged_.load(std::memory_order_relaxed); }
+  // Drops what was not used lately until at most `target_bytes` are left, or nothing that may go.
+  void Shrink(int64_t target_bytes);
+
  private:
   static constexpr int kShards = 64;
   static constexpr int kFloors = 128;  // per shard; 64 KiB in all
   static constexpr uint64_t kOpen = UINT64_MAX;
+  // A node written again and again behind a snapshot held open: more versions than this are thinned
+  // out between the oldest and the newest.
+  static constexpr size_t kMaxVersions = 16;
 
   struct Key {
     TreeId tree;
@@ -127,13 +117,17 @@ class NodeCache {
   static uint64_t& FloorOf(Shard& shard, const Key& key) SOP_REQUIRES(shard.mu);
   Entry& EntryOf(Shard& shard, const Key& key) SOP_REQUIRES(shard.mu);
   void DropGarbage(Entry& entry);
+  void Thin(uint64_t& floor, Entry& entry);
   void EvictSome(Shard& shard) SOP_REQUIRES(shard.mu);
+  // One step of the clock. REQUIRES: the ring is not empty.
+  void EvictStep(Shard& shard) SOP_REQUIRES(shard.mu);
   // Evicts what is not pinned; true if nothing is left.
   bool EvictEntry(uint64_t& floor, Entry& entry);
 
   const std::shared_ptr<CacheBudget> budget_;
   std::atomic<uint64_t> published_{0};
   std::atomic<uint64_t> oldest_snapshot_{0};
+  std::atomic<int64_t> charged_{0};
   std::vector<Shard> shards_;
 };
 

@@ -80,6 +80,72 @@ TEST_F(NodeCacheTest, WhatAnotherCommitterChangedIsNoLongerTheNewest) {
   EXPECT_FALSE(cache_.FindNewest(kTree, node, &newest));
 }
 
+TEST_F(NodeCacheTest, VersionsBehindAHeldSnapshotStayFew) {
+  const NodeId node{9};
+  std::vector<btree::NodeRef> versions;
+  cache_.Publish(Sequence{10}, Sequence{10});
+  for (uint64_t at = 10; at < 5'000; ++at) {
+    versions.push_back(Leaf(at));
+    cache_.Install(kTree, node, Sequence{at}, versions.back());
+    cache_.Publish(Sequence{at}, Sequence{10});
+  }
+  EXPECT_LT(budget_->used_bytes(), size_t{32} << 10);
+  bool known;
+  // The ends stay: what the held snapshot reads, and what is read now.
+  EXPECT_EQ(FindAt(node, 10, &known), versions.front());
+  EXPECT_EQ(FindAt(node, 4'999, &known), versions.back());
+  EXPECT_EQ(FindAt(node, 4'998, &known), versions[4'988]);
+  FindAt(node, 2'000, &known);
+  EXPECT_FALSE(known);
+  // One that is read again holds for its snapshot and says nothing of others.
+  cache_.Insert(kTree, node, Sequence{2'000}, versions[1'990]);
+  EXPECT_EQ(FindAt(node, 2'000, &known), versions[1'990]);
+  FindAt(node, 2'001, &known);
+  EXPECT_FALSE(known);
+}
+
+TEST(CacheBudgetTest, WhatIsUsedLittleGivesWayToWhatIsUsedMuch) {
+  auto budget = std::make_shared<CacheBudget>(size_t{1} << 20);
+  NodeCache idle(budget);
+  NodeCache busy(budget);
+  const auto fill = [](NodeCache& cache) {
+    cache.Publish(Sequence{5}, Sequence{5});
+    for (uint64_t node = 1; node <= 10'000; ++node) {
+      cache.Insert(kTree, NodeId{node}, Sequence{5}, Leaf(5));
+    }
+  };
+  fill(idle);
+  const int64_t before = idle.charged_bytes();
+  EXPECT_GT(before, int64_t{900} << 10);
+  for (int round = 0; round < 40; ++round) {
+    fill(busy);
+    btree::NodeRef version;
+    for (uint64_t node = 1; node <= 10'000; ++node) {
+      busy.Find(kTree, NodeId{node}, Sequence{5}, &version);
+    }
+    budget->Rebalance();
+  }
+  EXPECT_LT(idle.charged_bytes(), before / 2);
+  EXPECT_GT(idle.charged_bytes(), before / 20) << "everybody keeps a share";
+  EXPECT_GT(busy.charged_bytes(), before / 2);
+}
+
+TEST(CacheBudgetTest, CachesGiveWayToTheRestOfTheProcess) {
+  auto whole = std::make_shared<base::MemoryBudget>(size_t{1} << 20);
+  auto budget = std::make_shared<CacheBudget>(size_t{1} << 20, whole);
+  NodeCache cache(budget);
+  cache.Publish(Sequence{5}, Sequence{5});
+  for (uint64_t node = 1; node <= 10'000; ++node) {
+    cache.Insert(kTree, NodeId{node}, Sequence{5}, Leaf(5));
+  }
+  EXPECT_EQ(whole->cached_bytes(), cache.charged_bytes());
+  whole->Charge(int64_t{512} << 10);
+  budget->Rebalance();
+  EXPECT_LE(cache.charged_bytes(), int64_t{512} << 10);
+  EXPECT_GT(cache.charged_bytes(), int64_t{400} << 10);
+  EXPECT_FALSE(whole->cache_exceeded());
+}
+
 TEST_F(NodeCacheTest, MemoryIsGivenBack) {
   {
     NodeCache cache(budget_);

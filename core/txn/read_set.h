@@ -49,6 +49,9 @@ class ReadSet {
   using LeafRangeOf = absl::FunctionRef<absl::StatusOr<KeyRange>(int tree, std::string_view key)>;
 
   explicit ReadSet(size_t budget_bytes) : budget_bytes_(budget_bytes) {}
+  // From now on.
+  void SetBudget(size_t budget_bytes) { budget_bytes_ = budget_bytes; }
+  size_t budget_bytes() const { return budget_bytes_; }
   ReadSet(const ReadSet&) = delete;
   ReadSet& operator=(const ReadSet&) = delete;
 
@@ -163,7 +166,7 @@ class ReadSet {
   void DropCoveredPoints(int used_tree);
   absl::Status CoarsenPoints(int used_tree, LeafRangeOf leaf_range_of);
 
-  const size_t budget_bytes_;
+  size_t budget_bytes_;
   absl::InlinedVector<std::unique_ptr<Tree>, 4> trees_;  // by handle; null while unused
 };
 

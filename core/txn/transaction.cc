@@ -1,5 +1,6 @@
 #include "core/txn/transaction.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -22,6 +23,9 @@ void FillPlaceholder(std::optional<uint32_t> offset, std::string* bytes) {
   }
 }
 
+// What a read set may take without asking.
+constexpr size_t kFirstReadSetBytes = size_t{32} << 10;
+
 bool InRange(std::string_view key, std::string_view end) { return end.empty() || key < end; }
 
 }  // namespace
@@ -34,7 +38,8 @@ Transaction::Transaction(TransactionId id, const TransactionOptions& options,
       snapshot_(std::move(snapshot)),
       spill_(std::move(spill)),
       limits_(limits),
-      read_set_(limits.read_set_bytes) {}
+      read_set_(std::min(limits.read_set_bytes, kFirstReadSetBytes)),
+      read_charge_(spill_->charge().Another()) {}
 
 Transaction::~Transaction() = default;
 
@@ -59,6 +64,12 @@ bool Transaction::Tracks(Tracking tracking) const {
 }
 
 absl::Status Transaction::CoarsenIfNeeded() {
+  while (read_set_.over_budget()) {
+    const size_t has = read_set_.budget_bytes();
+    const size_t more = std::min(has, limits_.read_set_bytes - has);
+    if (more == 0 || !read_charge_.Grow(static_cast<int64_t>(more))) break;
+    read_set_.SetBudget(has + more);
+  }
   if (!read_set_.over_budget()) return absl::OkStatus();
   const auto leaf_range = [this](int tree, std::string_view key) -> absl::StatusOr<KeyRange> {
     const auto id = trees_[static_cast<size_t>(tree)]->id;

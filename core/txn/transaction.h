@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/base/ids.h"
+#include "core/base/memory/memory_budget.h"
 #include "core/btree/node/item.h"
 #include "core/txn/assumption.h"
 #include "core/txn/commit/conflict_window.h"
@@ -169,6 +170,7 @@ class Transaction {
   const Limits limits_;
   std::vector<std::unique_ptr<Tree>> trees_;
   ReadSet read_set_;
+  base::MemoryCharge read_charge_;  // of read_set_, beyond its first budget
   std::vector<std::unique_ptr<Assumption>> assumptions_;
   uint64_t write_count_ = 0;
   uint64_t write_bytes_ = 0;

@@ -20,8 +20,11 @@ struct Limits {
   int64_t open_transactions = 10'000;
   // Databases known at once. Default 1,024; range 1 to 100,000.
   int64_t databases = 1'024;
-  // Requests being worked on at once; more are OVERLOADED. Default 10,000; range 1 to 1,000,000.
-  int64_t requests_in_flight = 10'000;
+  // Requests being worked on at once, streams apart; more are OVERLOADED. 0, the default: 128 for
+  // each processor, at least 256; range 1 to 1,000,000.
+  int64_t requests_in_flight = 0;
+  // Streams open at once; more are OVERLOADED. Default 10,000; range 1 to 1,000,000.
+  int64_t streams = 10'000;
   // How long a transaction may stay unused unless it says otherwise. Default 60 s; range 1 ms to
   // 1 h.
   absl::Duration transaction_idle = absl::Seconds(60);
@@ -40,8 +43,8 @@ struct ServerOptions {
   std::string http = "127.0.0.1:7374";
   // Folders under which clients may name database folders. Default none.
   std::vector<std::string> stores_roots;
-  // Memory for caches and write buffers of all databases together, in bytes. Default 512 MiB; at
-  // least 64 MiB.
+  // Memory that the process keeps to, in bytes: caches give way, and what finds no room is
+  // OVERLOADED. Default 512 MiB; at least 64 MiB.
   int64_t memory_bytes = int64_t{512} << 20;
   // Threads for long work. Default: twice the processors, at least 4; range 1 to 1,024.
   int64_t workers = 0;

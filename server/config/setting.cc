@@ -163,8 +163,7 @@ std::vector<Setting> PlaceSettings() {
 
 std::vector<Setting> ResourceSettings() {
   return {
-      {"memory", "BYTES", "memory for caches and write buffers of all databases [512MiB]",
-       Arity::kOne, ApplyMemory},
+      {"memory", "BYTES", "memory that the process keeps to [512MiB]", Arity::kOne, ApplyMemory},
       {"workers", "N", "threads for long work [twice the processors, at least 4]", Arity::kOne,
        Number(
            [](ServerOptions & o) -> auto& { return o.workers; }, 1, 1'024)},
@@ -174,7 +173,11 @@ std::vector<Setting> ResourceSettings() {
       {"max-databases", "N", "databases known at once [1024]", Arity::kOne,
        Number(
            [](ServerOptions & o) -> auto& { return o.limits.databases; }, 1, 100'000)},
-      {"max-requests", "N", "requests worked on at once [10000]", Arity::kOne,
+      {"max-streams", "N", "streams open at once [10000]", Arity::kOne,
+       Number(
+           [](ServerOptions & o) -> auto& { return o.limits.streams; }, 1, 1'000'000)},
+      {"max-requests", "N", "requests worked on at once [128 per processor, at least 256]",
+       Arity::kOne,
        Number(
            [](ServerOptions & o) -> auto& { return o.limits.requests_in_flight; }, 1, 1'000'000)},
   };

@@ -41,6 +41,11 @@ bool IsOurs(absl::StatusCode code) {
          code == absl::StatusCode::kUnknown;
 }
 
+load::Admission::Shape ShapeOf(const Method& method, const Arrival& arrival) {
+  if (arrival.part == Arrival::Part::kOfStream) return load::Admission::Shape::kPartOfStream;
+  return method.streams ? load::Admission::Shape::kStream : load::Admission::Shape::kRequest;
+}
+
 }  // namespace
 
 Arrival ArrivalOf(const grpc::CallbackServerContext& context, base::Clock& clock) {
@@ -48,16 +53,14 @@ Arrival ArrivalOf(const grpc::CallbackServerContext& context, base::Clock& clock
 }
 
 CallScope::CallScope(Dispatcher& dispatcher, const Method& method, Arrival arrival)
-    : dispatcher_(dispatcher), context_(method, dispatcher.clock(), arrival.deadline) {
+    : dispatcher_(dispatcher),
+      context_(method, dispatcher.clock(), arrival.deadline),
+      admitted_(dispatcher.parts_.admission, ShapeOf(method, arrival)) {
   context_.trace_id = std::move(arrival.trace_id);
-  dispatcher_.in_flight_.fetch_add(1, std::memory_order_relaxed);
   dispatcher_.metrics().requests_in_flight().Increment();
 }
 
-CallScope::~CallScope() {
-  dispatcher_.metrics().requests_in_flight().Decrement();
-  dispatcher_.in_flight_.fetch_sub(1, std::memory_order_relaxed);
-}
+CallScope::~CallScope() { dispatcher_.metrics().requests_in_flight().Decrement(); }
 
 absl::Status CallScope::AdmitMessage(const google::protobuf::Message& request) {
   const auto size = static_cast<int64_t>(request.ByteSizeLong());
@@ -73,14 +76,16 @@ absl::Status CallScope::AdmitMessage(const google::protobuf::Message& request) {
          {"size", fmt::format("{}", size)},
          {"use", twin.empty() ? "several messages" : twin}});
   }
-  const int64_t limit = dispatcher_.parts_.max_requests_in_flight;
-  if (dispatcher_.in_flight_.load(std::memory_order_relaxed) > limit) {
-    return Error(Reason::kOverloaded,
-                 fmt::format("more than {} requests are being worked on", limit),
-                 {{"limit", fmt::format("{}", limit)}});
-  }
+  SOP_RETURN_IF_ERROR(admitted_.Enter(size));
   SOP_RETURN_IF_ERROR(context_.CheckWanted());
   return dispatcher_.authorizer().Check(context_, context_.method().permission);
+}
+
+void CallScope::Note(const absl::Status& status) {
+  outcome_ = status;
+  // Until it is sent, which may take a slow reader long.
+  const int64_t answer = Dispatcher::kMaxMessageBytes - context_.response_budget_bytes;
+  if (answer > 0) admitted_.HoldAnswer(answer);
 }
 
 grpc::Status CallScope::Conclude(const absl::Status& status) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "core/base/thread_pool.h"
 #include "google/protobuf/message.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/load/admission.h"
 #include "server/observe/metrics.h"
 #include "server/rpc/authorizer.h"
 #include "server/rpc/method_table.h"
@@ -35,7 +35,7 @@ class Dispatcher {
     // Runs long work.
     base::ThreadPool& workers;
     base::Clock& clock;
-    int64_t max_requests_in_flight = 10'000;
+    load::Admission& admission;
   };
   explicit Dispatcher(const Parts& parts) : parts_(parts) {}
 
@@ -51,12 +51,12 @@ class Dispatcher {
   base::Clock& clock() const { return parts_.clock; }
   observe::Metrics& metrics() const { return parts_.metrics; }
   Authorizer& authorizer() const { return parts_.authorizer; }
+  load::Admission& admission() const { return parts_.admission; }
 
  private:
   friend class CallScope;
 
   const Parts parts_;
-  std::atomic<int64_t> in_flight_ = 0;
 };
 
 // How long a caller waits, on the dispatcher's monotonic time, and what it is traced by.
@@ -64,6 +64,8 @@ struct Arrival {
   absl::Duration deadline = absl::InfiniteDuration();
   // As RequestContext::trace_id.
   std::string trace_id;
+  enum class Part { kWhole, kOfStream };
+  Part part = Part::kWhole;
 };
 Arrival ArrivalOf(const grpc::CallbackServerContext& context, base::Clock& clock);
 
@@ -94,9 +96,11 @@ class CallScope {
   }
 
   // Notes how the call ends. Call once, right before the answer is sent.
-  void Note(const absl::Status& status) { outcome_ = status; }
+  void Note(const absl::Status& status);
   // Notes it and returns the status to finish the call with.
   grpc::Status Conclude(const absl::Status& status);
+  // Takes memory for an answer of `bytes` until the next call of this, or the end.
+  void HoldAnswer(int64_t bytes) { admitted_.HoldAnswer(bytes); }
   // Counts and logs the call. Call once, after it is finished.
   void Record(int64_t response_bytes);
 
@@ -105,6 +109,7 @@ class CallScope {
 
   Dispatcher& dispatcher_;
   RequestContext context_;
+  load::Admitted admitted_;
   absl::Status outcome_;
   int64_t request_bytes_ = 0;
 };

@@ -49,13 +49,16 @@ class DispatcherTest : public ::testing::Test {
     auto methods = MethodTable::Open(metrics_);
     ASSERT_TRUE(methods.ok()) << methods.status();
     methods_ = *std::move(methods);
-    dispatcher_ =
-        std::make_unique<Dispatcher>(Dispatcher::Parts{.methods = *methods_,
-                                                       .authorizer = authorizer_,
-                                                       .metrics = metrics_,
-                                                       .workers = workers_,
-                                                       .clock = base::SystemClock(),
-                                                       .max_requests_in_flight = max_requests});
+    admission_ = std::make_unique<load::Admission>(
+        load::Admission::Options{.max_requests = max_requests,
+                                 .budget = std::make_shared<base::MemoryBudget>(64 << 20),
+                                 .clock = &base::SystemClock()});
+    dispatcher_ = std::make_unique<Dispatcher>(Dispatcher::Parts{.methods = *methods_,
+                                                                 .authorizer = authorizer_,
+                                                                 .metrics = metrics_,
+                                                                 .workers = workers_,
+                                                                 .clock = base::SystemClock(),
+                                                                 .admission = *admission_});
     service_ = std::make_unique<AdminService>(*dispatcher_);
     auto face = GrpcFace::Open({.address = "127.0.0.1:0", .services = {service_.get()}});
     ASSERT_TRUE(face.ok()) << face.status();
@@ -75,6 +78,7 @@ class DispatcherTest : public ::testing::Test {
   SwitchAuthorizer authorizer_;
   base::ThreadPool workers_{2};
   std::unique_ptr<MethodTable> methods_;
+  std::unique_ptr<load::Admission> admission_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<AdminService> service_;
   std::unique_ptr<GrpcFace> face_;

@@ -8,6 +8,7 @@
 #include "grpcpp/ext/channelz_service_plugin.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/resource_quota.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
 #include "server/observe/log.h"
@@ -46,6 +47,9 @@ absl::StatusOr<std::unique_ptr<GrpcFace>> GrpcFace::Open(const Options& options)
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kLeastPingIntervalMillis);
   builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 1);
+  grpc::ResourceQuota quota("sopd");
+  quota.Resize(static_cast<size_t>(options.memory_bytes));
+  builder.SetResourceQuota(quota);
   builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &face->port_);
   for (grpc::Service* service : options.services) builder.RegisterService(service);
   face->server_ = builder.BuildAndStart();

@@ -16,6 +16,9 @@ class GrpcFace {
   struct Options {
     // HOST:PORT; port 0 takes a free one.
     std::string address;
+    // Memory for connections and messages on their way, in bytes. Beyond it gRPC reads less, then
+    // closes connections.
+    int64_t memory_bytes = int64_t{64} << 20;
     // Must outlive this.
     std::vector<grpc::Service*> services;
   };

@@ -45,6 +45,7 @@ absl::Status MethodTable::AddService(const google::protobuf::ServiceDescriptor& 
     method->name = fmt::format("{}/{}", service.full_name(), descriptor.name());
     method->permission = descriptor.options().GetExtension(v1::permission);
     method->streaming_call = StreamingTwin(descriptor);
+    method->streams = descriptor.client_streaming() || descriptor.server_streaming();
     method->metrics = &metrics.ForMethod(method->name);
     if (method->permission == v1::PERMISSION_UNSPECIFIED) {
       return Error(Reason::kInternal, fmt::format("rpc {} declares no permission", method->name));

@@ -18,6 +18,8 @@ struct Method {
   v1::Permission permission = v1::PERMISSION_UNSPECIFIED;
   // What a request that is too large should be sent to instead; empty if it must be split.
   std::string streaming_call;
+  // Whether either side sends a stream.
+  bool streams = false;
   observe::MethodMetrics* metrics = nullptr;
 };
 

@@ -12,6 +12,7 @@ namespace sop::rpc {
 namespace {
 
 constexpr uint32_t kDefaultPageBytes = 256 << 10;
+constexpr uint32_t kShortPageBytes = 32 << 10;
 // A page may exceed what was asked for by one item.
 constexpr int64_t kPageBudgetBytes = Dispatcher::kMaxMessageBytes - (64 << 10);
 
@@ -98,7 +99,10 @@ absl::Status ScanCall::MakeAlone() {
 absl::Status ScanCall::FillPage(catalog::OrderedStore& store, const catalog::ScanRequest& scan) {
   PageWriter writer(store, content_, PageWriter::Form::kPacked, kPageBudgetBytes, nullptr);
   const auto sink = [&](const btree::PackedItem& item) { return writer.Append(item); };
-  catalog::PageLimits limits = {.max_size_bytes = page_bytes_};
+  // Many slow readers hold a page each: they get small ones when memory is short.
+  const bool room = parts_.dispatcher.admission().budget().HasRoom(2 * int64_t{page_bytes_});
+  catalog::PageLimits limits = {.max_size_bytes =
+                                    room ? page_bytes_ : std::min(page_bytes_, kShortPageBytes)};
   if (request_.limit() != 0) limits.max_items = request_.limit() - sent_items_;
   auto end = scan_ != nullptr ? scan_->Fill(limits, sink) : store.ReadPage(scan, limits, sink);
   SOP_RETURN_IF_ERROR(writer.status());
@@ -114,7 +118,9 @@ absl::Status ScanCall::FillPage(catalog::OrderedStore& store, const catalog::Sca
 void ScanCall::Send(const absl::Status& made, Sequence version) {
   if (!made.ok()) return Finish(scope_.Conclude(made));
   if (sent_bytes_ == 0) response_.set_commit_version(convert::CommitVersion(version));
-  sent_bytes_ += static_cast<int64_t>(response_.ByteSizeLong());
+  const auto size = static_cast<int64_t>(response_.ByteSizeLong());
+  scope_.HoldAnswer(size);
+  sent_bytes_ += size;
   StartWrite(&response_);
 }
 

@@ -180,7 +180,8 @@ void SessionCall::OnReadDone(bool ok) {
     return pipeline->Close();
   }
   Arrival arrival = {.deadline = scope_.context().deadline(),
-                     .trace_id = scope_.context().trace_id};
+                     .trace_id = scope_.context().trace_id,
+                     .part = Arrival::Part::kOfStream};
   if (slot_->request->has_timeout()) {
     const auto& timeout = slot_->request->timeout();
     const absl::Duration patience =

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/strings/numbers.h"
 #include "absl/time/time.h"
 #include "core/base/error.h"
 #include "google/rpc/error_details.pb.h"
@@ -43,10 +44,21 @@ Reason ReasonForCode(absl::StatusCode code) {
   }
 }
 
-std::optional<absl::Duration> RetryDelay(Reason reason) {
+// What the detail "retry_after_ms" says, if there is one.
+absl::Duration DelayOf(const absl::Status& status, absl::Duration fallback) {
+  for (const auto& detail : DetailsOf(status)) {
+    int64_t millis = 0;
+    if (detail.first == "retry_after_ms" && absl::SimpleAtoi(detail.second, &millis)) {
+      return absl::Milliseconds(millis);
+    }
+  }
+  return fallback;
+}
+
+std::optional<absl::Duration> RetryDelay(Reason reason, const absl::Status& status) {
   switch (reason) {
     case Reason::kOverloaded:
-      return absl::Milliseconds(100);
+      return DelayOf(status, absl::Milliseconds(100));
     case Reason::kDiskFull:
       return absl::Seconds(5);
     default:
@@ -79,7 +91,7 @@ google::rpc::Status ToRpcStatus(const absl::Status& status) {
     (*error.mutable_metadata())[detail.first] = Cut(detail.second, kMaxMetadataBytes);
   }
   wire.add_details()->PackFrom(error);
-  if (const auto delay = RetryDelay(reason); delay.has_value()) {
+  if (const auto delay = RetryDelay(reason, status); delay.has_value()) {
     google::rpc::RetryInfo retry;
     retry.mutable_retry_delay()->set_seconds(absl::ToInt64Seconds(*delay));
     retry.mutable_retry_delay()->set_nanos(

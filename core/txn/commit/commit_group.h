@@ -13,6 +13,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
 #include "core/base/ids.h"
+#include "core/base/memory/memory_budget.h"
 #include "core/btree/node/delta.h"
 #include "core/persistence/storage.h"
 #include "core/txn/commit/conflict_window.h"
@@ -68,6 +69,7 @@ struct CommitGroup {
   // What was installed in the node cache, to be taken back if the group is not written.
   std::vector<std::pair<TreeId, NodeId>> installed;
   size_t bytes = 0;
+  base::MemoryCharge charge;
   // What the builder's state was before this group, to be restored if it is not written.
   TreeId next_tree_id_before;
   OutcomeTotals outcome_totals_before;

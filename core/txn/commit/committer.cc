@@ -10,6 +10,12 @@
 #include "core/base/status_macros.h"
 
 namespace sop::txn {
+namespace {
+
+// Net writes, deltas and the record of a group, as a multiple of keys and values (measured).
+constexpr int64_t kGroupBytesPerWrittenByte = 3;
+
+}  // namespace
 
 absl::StatusOr<btree::NodeRef> Committer::HeadSource::Read(TreeId tree, NodeId node) {
   btree::NodeRef version;
@@ -31,7 +37,8 @@ Committer::Committer(persistence::Storage& storage, const EngineOptions& options
       options_(options),
       cache_(options.cache),
       head_(*this),
-      window_(options.limits.conflict_window_bytes, storage.log().Tail()),
+      window_(options.limits.conflict_window_bytes, storage.log().Tail(),
+              base::MemoryCharge(options.windows)),
       built_tail_(storage.log().Tail()) {}
 
 Committer::~Committer() {
@@ -127,7 +134,13 @@ void Committer::Submit(std::unique_ptr<CommitRequest> request) {
   absl::Status failure;
   {
     base::MutexLock lock(mu_);
-    if (failure_.ok()) {
+    failure = failure_;
+    if (failure.ok() && queue_.size() >= options_.limits.queued_commits) {
+      failure = Error(Reason::kOverloaded,
+                      fmt::format("{} transactions wait for their commit", queue_.size()),
+                      {{"limit", fmt::format("{}", options_.limits.queued_commits)}});
+    }
+    if (failure.ok()) {
       if (request->options.token.has_value()) {
         const auto [it, inserted] = in_flight_.try_emplace(*request->options.token, request.get());
         if (!inserted) {
@@ -139,7 +152,6 @@ void Committer::Submit(std::unique_ptr<CommitRequest> request) {
       if (ShouldBuild()) Wake();
       return;
     }
-    failure = failure_;
   }
   request->Finish({failure, Sequence{0}, std::nullopt});
 }
@@ -344,6 +356,8 @@ std::shared_ptr<CommitGroup> Committer::Install(CommitBuilder::Finished finished
   }
   ledger_.Add(group->last, finished.counts);
   built_tail_ = group->last;
+  group->charge = base::MemoryCharge(options_.memory);
+  group->charge.Set(static_cast<int64_t>(group->bytes) * kGroupBytesPerWrittenByte);
   group->outcome_totals_before = outcome_totals_;
   AddOutcomeRows(*group);
   base::FailPoint("commit.installed");

@@ -40,6 +40,9 @@ constexpr size_t kSlotBytes = 24;
 // A tree's own part of a generation: the index object, its map entry, the unused part of its nodes.
 constexpr size_t kIndexBytes = 384;
 
+// What a window has although there is no room for it.
+constexpr size_t kSmallGenerationBytes = size_t{32} << 10;
+
 // About what an entry takes with a key of 16 bytes: to size filters.
 constexpr size_t kEntryBytes = sizeof(Entry) + 16 + kSlotBytes;
 
@@ -171,22 +174,41 @@ class ConflictWindow::Generation {
   size_t entry_count_ = 0;
 };
 
-ConflictWindow::ConflictWindow(size_t budget_bytes, Sequence start)
-    : budget_bytes_(budget_bytes), newest_(start), unlisted_(start), reach_(start) {}
+ConflictWindow::ConflictWindow(size_t budget_bytes, Sequence start, base::MemoryCharge charge)
+    : budget_bytes_(budget_bytes),
+      newest_(start),
+      unlisted_(start),
+      reach_(start),
+      charge_(std::move(charge)) {}
 
 ConflictWindow::~ConflictWindow() = default;
 
 ConflictWindow::Generation& ConflictWindow::NewestWithSpace() {
-  const size_t share = budget_bytes_ / kGenerations;
   if (!generations_.empty()) {
     const size_t newest_bytes = generations_.back()->memory_bytes();
-    if (newest_bytes < share) return *generations_.back();
+    if (newest_bytes < newest_share_) return *generations_.back();
     older_bytes_ += newest_bytes;
   }
   // The one to be begun may grow by its share.
-  while (!generations_.empty() && older_bytes_ + share > budget_bytes_) DropOldest();
-  generations_.push_back(std::make_unique<Generation>(share));
+  newest_share_ = budget_bytes_ / kGenerations;
+  while (!generations_.empty() && older_bytes_ + newest_share_ > budget_bytes_) DropOldest();
+  while (!Claim(older_bytes_ + newest_share_)) {
+    if (generations_.empty()) {
+      newest_share_ = std::min(newest_share_, kSmallGenerationBytes);
+      charge_.Set(static_cast<int64_t>(newest_share_));
+      break;
+    }
+    DropOldest();
+  }
+  generations_.push_back(std::make_unique<Generation>(newest_share_));
   return *generations_.back();
+}
+
+bool ConflictWindow::Claim(size_t bytes) {
+  const int64_t more = static_cast<int64_t>(bytes) - charge_.bytes();
+  if (more > 0) return charge_.Grow(more);
+  charge_.Set(static_cast<int64_t>(bytes));
+  return true;
 }
 
 void ConflictWindow::DropOldest() {

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/base/ids.h"
+#include "core/base/memory/memory_budget.h"
 #include "core/txn/read_mode.h"
 
 namespace sop::txn {
@@ -40,7 +41,8 @@ struct ProbeResult {
 // Invariants:
 // 1. Every change in (reach(), newest Add] is remembered: as the last change of its key in its
 //    generation, and as the last structural one if it was that.
-// 2. memory_bytes() is at most the budget, plus the size of one generation's newest entry.
+// 2. memory_bytes() is at most the budget (of its own, and what the charge allowed), plus the size
+// of one generation's newest entry.
 //
 // Confined to the committer.
 class ConflictWindow {
@@ -48,8 +50,10 @@ class ConflictWindow {
   static constexpr int kGenerations = 16;
 
   // `start`: the newest commit that the window has not been told of; answers for transactions that
-  // began before it are kBeyondReach. `budget_bytes` covers keys, entries and index.
-  ConflictWindow(size_t budget_bytes, Sequence start);
+  // began before it are kBeyondReach. `budget_bytes` covers keys, entries and index. What
+  // generations may grow to is charged to `charge`; without room there the window shrinks, to a
+  // small generation that it always has.
+  ConflictWindow(size_t budget_bytes, Sequence start, base::MemoryCharge charge = {});
   ~ConflictWindow();
   ConflictWindow(const ConflictWindow&) = delete;
   ConflictWindow& operator=(const ConflictWindow&) = delete;
@@ -80,12 +84,15 @@ class ConflictWindow {
   class Generation;
 
   Generation& NewestWithSpace();
+  bool Claim(size_t bytes);
   void DropOldest();
 
   const size_t budget_bytes_;
   Sequence newest_;    // of all Adds and Forgets
   Sequence unlisted_;  // the newest commit that was not added
   Sequence reach_;
+  base::MemoryCharge charge_;
+  size_t newest_share_ = 0;                              // what the newest generation may grow to
   size_t older_bytes_ = 0;                               // of all generations but the newest
   std::deque<std::unique_ptr<Generation>> generations_;  // oldest first
 };

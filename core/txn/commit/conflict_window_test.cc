@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -251,6 +252,31 @@ TEST(ConflictWindowTest, ReachesAsFarAsTheBudgetAllows) {
   // 120 bytes for a key of 23; at this budget blocks of the arena are up to a quarter unused.
   EXPECT_GT(kCommits - window.reach().value, kBudget / 160);
   EXPECT_GT(window.reach(), Sequence{0});
+}
+
+TEST(ConflictWindowTest, WindowsShareAPoolAndAnsweredProbesStayRight) {
+  auto pool = std::make_shared<base::MemoryBudget>(size_t{256} << 10);
+  std::vector<std::unique_ptr<ConflictWindow>> windows;
+  for (int i = 0; i < 10; ++i) {
+    windows.push_back(
+        std::make_unique<ConflictWindow>(size_t{1} << 20, Sequence{0}, base::MemoryCharge(pool)));
+  }
+  constexpr uint64_t kCommits = 5'000;
+  for (uint64_t i = 1; i <= kCommits; ++i) {
+    for (auto& window : windows) window->Add(kTree, std::to_string(i), Sequence{i}, kStructural);
+  }
+  size_t memory = 0;
+  for (const auto& window : windows) {
+    memory += window->memory_bytes();
+    EXPECT_LT(window->reach(), Sequence{kCommits});
+    const uint64_t since = window->reach().value;
+    EXPECT_EQ(
+        window->Probe(kTree, std::to_string(since + 1), Sequence{since}, ReadMode::kItem).outcome,
+        ProbeOutcome::kChanged);
+  }
+  EXPECT_LE(memory, size_t{256 + 10 * 40} << 10) << "the pool, and a small generation each";
+  windows.clear();
+  EXPECT_EQ(pool->firm_bytes(), 0);
 }
 
 TEST(ConflictWindowTest, LargeBudgetForgetsNothing) {

@@ -26,8 +26,8 @@ Overlay::~Overlay() {
 absl::Status Overlay::Put(std::string_view key, std::string_view payload) {
   PutInBuffer(key, payload);
   UpdateCharge();
-  if (space_.memory_bytes_ <= space_.memory_budget_bytes_) return absl::OkStatus();
-  return space_.SpillWhileOverBudget();
+  if (space_.memory_bytes_ <= space_.granted_bytes_) return absl::OkStatus();
+  return space_.MakeRoom();
 }
 
 void Overlay::PutInBuffer(std::string_view key, std::string_view payload) {

@@ -56,6 +56,29 @@ TEST(OverlayTest, NewestPayloadOfAKeyWins) {
   EXPECT_TRUE(files.files().empty());
 }
 
+TEST(OverlayTest, WritesGoToDiskWhenTheProcessHasNoMemoryLeft) {
+  FaultyFileSystem files;
+  auto budget = std::make_shared<base::MemoryBudget>(size_t{256} << 10);
+  {
+    SpillSpace space(files, "spill", "t1", kLarge, base::MemoryCharge(budget));
+    Overlay overlay(space);
+    EXPECT_EQ(budget->firm_bytes(), 4096) << "what every transaction has";
+    int written = 0;
+    for (; budget->firm_bytes() < (64 << 10); ++written) {
+      ASSERT_TRUE(overlay.Put(std::to_string(written), std::string(100, 'x')).ok());
+    }
+    EXPECT_TRUE(files.files().empty());
+    budget->SetOverhead(int64_t{1} << 20);
+    for (int i = 0; i < 5'000; ++i, ++written) {
+      ASSERT_TRUE(overlay.Put(std::to_string(written), std::string(100, 'x')).ok());
+    }
+    EXPECT_FALSE(files.files().empty());
+    EXPECT_LE(space.memory_bytes(), size_t{64} << 10);
+    for (int i = 0; i < written; ++i) ASSERT_EQ(Found(overlay, std::to_string(i)).size(), 100u);
+  }
+  EXPECT_EQ(budget->firm_bytes(), 0);
+}
+
 TEST(OverlayTest, BufferHidesRunsAndNewerRunsHideOlder) {
   FaultyFileSystem files;
   SpillSpace space(files, "spill", "t1", kLarge);

@@ -12,15 +12,21 @@ namespace sop::txn {
 namespace {
 
 constexpr std::string_view kSuffix = ".spill";
+// What every transaction has, written or not.
+constexpr size_t kFirstGrantBytes = 4096;
 
 }  // namespace
 
 SpillSpace::SpillSpace(base::FileSystem& files, std::string folder, std::string name,
-                       size_t memory_budget_bytes)
+                       size_t memory_budget_bytes, base::MemoryCharge charge)
     : files_(files),
       folder_(std::move(folder)),
       name_(std::move(name)),
-      memory_budget_bytes_(memory_budget_bytes) {}
+      memory_budget_bytes_(memory_budget_bytes),
+      charge_(std::move(charge)),
+      granted_bytes_(std::min(kFirstGrantBytes, memory_budget_bytes)) {
+  charge_.Set(static_cast<int64_t>(granted_bytes_));
+}
 
 SpillSpace::~SpillSpace() { SOP_CHECK(overlays_.empty()); }
 
@@ -40,8 +46,13 @@ void SpillSpace::Unregister(Overlay* overlay) {
   overlays_.erase(std::find(overlays_.begin(), overlays_.end(), overlay));
 }
 
-absl::Status SpillSpace::SpillWhileOverBudget() {
-  while (memory_bytes_ > memory_budget_bytes_) {
+absl::Status SpillSpace::MakeRoom() {
+  while (memory_bytes_ > granted_bytes_) {
+    const size_t more = std::min(granted_bytes_, memory_budget_bytes_ - granted_bytes_);
+    if (more > 0 && charge_.Grow(static_cast<int64_t>(more))) {
+      granted_bytes_ += more;
+      continue;
+    }
     Overlay& largest = **std::max_element(
         overlays_.begin(), overlays_.end(), [](const Overlay* a, const Overlay* b) {
           return a->buffer_memory_bytes() < b->buffer_memory_bytes();

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/base/file_system.h"
+#include "core/base/memory/memory_budget.h"
 #include "core/txn/overlay/spill_file.h"
 
 namespace sop::txn {
@@ -26,9 +27,10 @@ class SpillSpace {
   // buffers. On top come filters and indexes of the runs (two bytes for an entry of 100 bytes,
   // twice that during a merge) and a block of 32 KiB for each run and each iterator's place in it:
   // 10 M entries of 100 bytes under a budget of 16 MiB grew the process by 30 MiB in all
-  // (measured).
+  // (measured). What buffers take is charged to `charge`, which may refuse before that bound: then
+  // they are written out as well.
   SpillSpace(base::FileSystem& files, std::string folder, std::string name,
-             size_t memory_budget_bytes);
+             size_t memory_budget_bytes, base::MemoryCharge charge = {});
   ~SpillSpace();
   SpillSpace(const SpillSpace&) = delete;
   SpillSpace& operator=(const SpillSpace&) = delete;
@@ -40,20 +42,24 @@ class SpillSpace {
   // Bytes of all buffers now.
   size_t memory_bytes() const { return memory_bytes_; }
   size_t memory_budget_bytes() const { return memory_budget_bytes_; }
+  const base::MemoryCharge& charge() const { return charge_; }
 
  private:
   friend class Overlay;
 
   void Register(Overlay* overlay);
   void Unregister(Overlay* overlay);
-  // Writes out the largest buffers while all of them exceed the budget.
-  absl::Status SpillWhileOverBudget();
+  // Takes more memory while there is some, then writes out the largest buffers, until all of them
+  // together are within granted_bytes_.
+  absl::Status MakeRoom();
   absl::StatusOr<std::unique_ptr<SpillFileWriter>> MakeFile(uint64_t expected_entries);
 
   base::FileSystem& files_;
   const std::string folder_;
   const std::string name_;
   const size_t memory_budget_bytes_;
+  base::MemoryCharge charge_;
+  size_t granted_bytes_;  // at most memory_budget_bytes_; charged
   size_t memory_bytes_ = 0;
   uint64_t next_file_ = 0;
   bool folder_made_ = false;

@@ -1,0 +1,95 @@
+#include "server/load/admission.h"
+
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "gtest/gtest.h"
+
+namespace sop::load {
+namespace {
+
+std::string Detail(const absl::Status& status, std::string_view name) {
+  for (const auto& detail : DetailsOf(status)) {
+    if (detail.first == name) return detail.second;
+  }
+  return "";
+}
+
+class AdmissionTest : public testing::Test {
+ protected:
+  base::ManualClock clock_;
+  std::shared_ptr<base::MemoryBudget> budget_ =
+      std::make_shared<base::MemoryBudget>(size_t{16} << 20);
+  Admission admission_{{.max_requests = 3, .max_streams = 2, .budget = budget_, .clock = &clock_}};
+};
+
+TEST_F(AdmissionTest, RequestsBeyondTheLimitAreOverloaded) {
+  std::vector<std::unique_ptr<Admitted>> places;
+  for (int i = 0; i < 3; ++i) {
+    places.push_back(std::make_unique<Admitted>(admission_, Admission::Shape::kRequest));
+    EXPECT_TRUE(places.back()->Enter(10).ok()) << i;
+  }
+  {
+    Admitted fourth(admission_, Admission::Shape::kRequest);
+    const absl::Status refused = fourth.Enter(10);
+    EXPECT_EQ(ReasonOf(refused), Reason::kOverloaded);
+    EXPECT_EQ(Detail(refused, "limit"), "3");
+    EXPECT_EQ(Detail(refused, "retry_after_ms"), "100");
+    Admitted stream(admission_, Admission::Shape::kStream);
+    EXPECT_TRUE(stream.Enter(10).ok()) << "streams are counted apart";
+  }
+  places.pop_back();
+  Admitted again(admission_, Admission::Shape::kRequest);
+  EXPECT_TRUE(again.Enter(10).ok());
+  EXPECT_EQ(admission_.counters().too_many, 1u);
+}
+
+TEST_F(AdmissionTest, StreamsBeyondTheLimitAreOverloaded) {
+  Admitted first(admission_, Admission::Shape::kStream);
+  Admitted second(admission_, Admission::Shape::kStream);
+  EXPECT_TRUE(second.Enter(0).ok());
+  Admitted third(admission_, Admission::Shape::kStream);
+  EXPECT_EQ(ReasonOf(third.Enter(0)), Reason::kOverloaded);
+}
+
+TEST_F(AdmissionTest, WithoutRoomNothingIsAdmittedAndAllIsGivenBack) {
+  {
+    Admitted large(admission_, Admission::Shape::kRequest);
+    ASSERT_TRUE(large.Enter(4 << 20).ok());
+    large.HoldAnswer(3 << 20);
+    large.HoldAnswer(4 << 20);
+    EXPECT_GE(budget_->firm_bytes(), 16 << 20);
+    EXPECT_LE(budget_->firm_bytes(), (16 << 20) + (8 << 10));
+    Admitted small(admission_, Admission::Shape::kRequest);
+    const absl::Status refused = small.Enter(1);
+    EXPECT_EQ(ReasonOf(refused), Reason::kOverloaded);
+    EXPECT_EQ(Detail(refused, "limit"), "16777216");
+  }
+  EXPECT_EQ(budget_->firm_bytes(), 0);
+  EXPECT_EQ(admission_.counters().no_memory, 1u);
+}
+
+TEST_F(AdmissionTest, TheMoreAreRefusedTheLaterTheyComeAgain) {
+  std::vector<std::unique_ptr<Admitted>> places;
+  for (int i = 0; i < 4; ++i) {
+    places.push_back(std::make_unique<Admitted>(admission_, Admission::Shape::kRequest));
+  }
+  const auto refused = [&](int times) {
+    std::string last;
+    for (int i = 0; i < times; ++i) last = Detail(places[0]->Enter(1), "retry_after_ms");
+    return last;
+  };
+  EXPECT_EQ(refused(500), "100");
+  clock_.Advance(absl::Milliseconds(100));
+  EXPECT_EQ(refused(500), "1000");
+  clock_.Advance(absl::Milliseconds(100));
+  EXPECT_EQ(refused(1), "10000");
+  clock_.Advance(absl::Milliseconds(100));
+  EXPECT_EQ(refused(1), "200");
+  clock_.Advance(absl::Seconds(10));
+  EXPECT_EQ(refused(1), "100");
+}
+
+}  // namespace
+}  // namespace sop::load

@@ -1,0 +1,55 @@
+#include "server/load/memory_governor.h"
+
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace sop::load {
+namespace {
+
+constexpr int64_t kMiB = int64_t{1} << 20;
+
+TEST(MemoryGovernorTest, WhatIsNeitherFirmNorCachedIsOverhead) {
+  auto budget = std::make_shared<base::MemoryBudget>(100 * kMiB);
+  budget->Charge(10 * kMiB);
+  budget->ChargeCache(30 * kMiB);
+  int rebalances = 0;
+  int given_back = 0;
+  ProcessMemory memory = {
+      .resident = 95 * kMiB, .allocated = 60 * kMiB, .allocator_resident = 75 * kMiB};
+  MemoryGovernor governor({.budget = budget,
+                           .rebalance_caches = [&] { ++rebalances; },
+                           .measure = [&] { return memory; },
+                           .give_back = [&] { ++given_back; }});
+  governor.Tick(absl::Seconds(1));
+  // 60 allocated and 20 beside the allocator, 40 of which are accounted for.
+  EXPECT_EQ(budget->overhead_bytes(), 40 * kMiB);
+  EXPECT_EQ(rebalances, 1);
+  governor.Tick(absl::Seconds(1.5));
+  EXPECT_EQ(rebalances, 1);
+  EXPECT_EQ(given_back, 0);
+
+  memory = {.resident = 111 * kMiB, .allocated = 100 * kMiB, .allocator_resident = 100 * kMiB};
+  governor.Tick(absl::Seconds(1.6));
+  EXPECT_EQ(rebalances, 2) << "an excess is not left for a second";
+  EXPECT_EQ(given_back, 1);
+  governor.Tick(absl::Seconds(1.7));
+  EXPECT_EQ(given_back, 1);
+  governor.Tick(absl::Seconds(2.1));
+  EXPECT_EQ(given_back, 2);
+}
+
+TEST(ProcessMemoryTest, SeesWhatIsAllocated) {
+  const ProcessMemory before = MeasureProcess();
+  EXPECT_GT(before.resident, 0);
+  const std::string block(64 << 20, 'x');
+  const ProcessMemory after = MeasureProcess();
+  EXPECT_EQ(block.find('y'), std::string::npos);
+  EXPECT_GE(after.resident - before.resident, 60 * kMiB);
+  const bool says = before.allocated != 0;  // not under sanitizers
+  EXPECT_GE(after.allocated - before.allocated, says ? 60 * kMiB : 0);
+  EXPECT_GE(after.allocator_resident - before.allocator_resident, says ? 60 * kMiB : 0);
+}
+
+}  // namespace
+}  // namespace sop::load

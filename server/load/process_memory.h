@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+
+namespace sop::load {
+
+// What the process holds, in bytes.
+struct ProcessMemory {
+  // In RAM, as the kernel counts it: code and threads included.
+  int64_t resident = 0;
+  // What the program has asked the allocator for and not given back.
+  int64_t allocated = 0;
+  // What the allocator holds in RAM for that; more than `allocated` by what is fragmented or kept
+  // for the next request. 0 with `allocated` if the allocator does not say (under sanitizers).
+  int64_t allocator_resident = 0;
+};
+
+ProcessMemory MeasureProcess();
+
+// Makes the allocator give back to the kernel what it keeps unused.
+void GiveBackUnused();
+
+}  // namespace sop::load
