@@ -53,10 +53,12 @@ Admitted::Admitted(Admission& admission, Admission::Shape shape)
       shape_(shape),
       request_(admission.options_.budget),
       answer_(admission.options_.budget) {
-  count().fetch_add(1, std::memory_order_relaxed);
+  if (shape_ != Admission::Shape::kPartOfStream) count().fetch_add(1, std::memory_order_relaxed);
 }
 
-Admitted::~Admitted() { count().fetch_sub(1, std::memory_order_relaxed); }
+Admitted::~Admitted() {
+  if (shape_ != Admission::Shape::kPartOfStream) count().fetch_sub(1, std::memory_order_relaxed);
+}
 
 std::atomic<int64_t>& Admitted::count() const {
   return shape_ == Admission::Shape::kRequest ? admission_.requests_ : admission_.streams_;
@@ -66,7 +68,8 @@ absl::Status Admitted::Enter(int64_t bytes) {
   const bool request = shape_ == Admission::Shape::kRequest;
   const int64_t limit =
       request ? admission_.options_.max_requests : admission_.options_.max_streams;
-  if (count().load(std::memory_order_relaxed) > limit) {
+  const bool counted = shape_ != Admission::Shape::kPartOfStream;
+  if (counted && count().load(std::memory_order_relaxed) > limit) {
     return admission_.Refuse(admission_.too_many_,
                              Error(Reason::kOverloaded,
                                    fmt::format("more than {} {} are being worked on", limit,
