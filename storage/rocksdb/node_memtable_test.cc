@@ -248,11 +248,54 @@ TEST_F(NodeMemTableTest, CountsEntriesOfARangeAndOwnMemory) {
   EXPECT_EQ(table().ApproximateMemoryUsage(), 64 * 8 + 50 * 8);
 }
 
+// The writer counts in one key and leaves a key of its own for each number.
+TEST_F(NodeMemTableTest, ReadersBesideAWriterFindWhatWasInsertedBefore) {
+  constexpr uint64_t kNumbers = 3000;
+  std::atomic<uint64_t> inserted{0};
+  std::atomic<uint64_t> reads{0};
+  const auto read = [&] {
+    const uint64_t number = inserted.load();
+    MemTableRep::Iterator* const point = table().GetDynamicPrefixIterator(nullptr);
+    point->Seek(InternalKey("count", number), nullptr);
+    for (uint64_t left = number; left > 0 && point->Valid(); --left, point->Next()) {
+      ASSERT_TRUE(std::string_view(point->key())
+                      .starts_with("\x0d"
+                                   "count"));
+    }
+    ASSERT_FALSE(point->Valid());
+    const std::unique_ptr<MemTableRep::Iterator> all(table().GetIterator(nullptr));
+    uint64_t keys = 0;
+    for (all->Seek(InternalKey("key", UINT64_MAX), nullptr); all->Valid(); all->Next()) ++keys;
+    ASSERT_GE(keys, number);
+    for (all->SeekForPrev(InternalKey("key~", 0), nullptr); keys > 0; all->Prev()) {
+      ASSERT_TRUE(all->Valid());
+      --keys;
+    }
+    reads.fetch_add(1);
+  };
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 2; ++i) {
+    readers.emplace_back([&] {
+      while (inserted.load() < kNumbers && !HasFailure()) read();
+    });
+  }
+  uint64_t number = 0;
+  while (number < kNumbers) {
+    ++number;
+    Insert("count", number, "");
+    Insert(fmt::format("key{:x}", number * 2654435761), number, "value");
+    inserted.store(number);
+    // The last number waits until enough was read on the way to it.
+    while (number == kNumbers - 1 && reads.load() < 20 && !HasFailure()) std::this_thread::yield();
+  }
+  for (std::thread& reader : readers) reader.join();
+}
+
 // A RocksDB with such memtables, against std::map.
-class DatabaseOfNodeMemTablesTest : public ::testing::Test {
+class RocksDbOfNodeMemTablesTest : public ::testing::Test {
  protected:
-  DatabaseOfNodeMemTablesTest() : env_(rocksdb::NewMemEnv(rocksdb::Env::Default())) { Open(); }
-  ~DatabaseOfNodeMemTablesTest() override { ReleaseSnapshots(); }
+  RocksDbOfNodeMemTablesTest() : env_(rocksdb::NewMemEnv(rocksdb::Env::Default())) { Open(); }
+  ~RocksDbOfNodeMemTablesTest() override { ReleaseSnapshots(); }
 
   void Open() {
     ReleaseSnapshots();
@@ -365,17 +408,17 @@ class DatabaseOfNodeMemTablesTest : public ::testing::Test {
   std::vector<std::pair<const rocksdb::Snapshot*, Model>> snapshots_;
 };
 
-TEST_F(DatabaseOfNodeMemTablesTest, FewKeysFollowModel) {
+TEST_F(RocksDbOfNodeMemTablesTest, FewKeysFollowModel) {
   ExpectDatabaseFollowsModel({"a", "b", "c"}, 60);
 }
 
-TEST_F(DatabaseOfNodeMemTablesTest, ManyKeysFollowModel) {
+TEST_F(RocksDbOfNodeMemTablesTest, ManyKeysFollowModel) {
   std::vector<std::string> keys;
   for (int i = 0; i < 2000; ++i) keys.push_back(fmt::format("{:06}", random_.Next64() % 1'000'000));
   ExpectDatabaseFollowsModel(keys, 60);
 }
 
-TEST_F(DatabaseOfNodeMemTablesTest, LongKeysFollowModel) {
+TEST_F(RocksDbOfNodeMemTablesTest, LongKeysFollowModel) {
   std::vector<std::string> keys;
   for (int i = 0; i < 20; ++i) {
     keys.push_back(fmt::format("{}{:02}", std::string(random_.Next64() % 9000, 'k'), i));
@@ -383,7 +426,7 @@ TEST_F(DatabaseOfNodeMemTablesTest, LongKeysFollowModel) {
   ExpectDatabaseFollowsModel(keys, 30);
 }
 
-TEST_F(DatabaseOfNodeMemTablesTest, EverySnapshotOfABusyKeyReadsItsValue) {
+TEST_F(RocksDbOfNodeMemTablesTest, EverySnapshotOfABusyKeyReadsItsValue) {
   for (int i = 0; i < 5000; ++i) {
     const std::string value = fmt::format("{}", i);
     ASSERT_TRUE(db_->Put(rocksdb::WriteOptions(), "busy", value).ok());
@@ -393,7 +436,7 @@ TEST_F(DatabaseOfNodeMemTablesTest, EverySnapshotOfABusyKeyReadsItsValue) {
   ExpectModels({"busy", "idle"});
 }
 
-TEST_F(DatabaseOfNodeMemTablesTest, RecoversFromItsLog) {
+TEST_F(RocksDbOfNodeMemTablesTest, RecoversFromItsLog) {
   for (int i = 0; i < 50; ++i) ASSERT_NO_FATAL_FAILURE(WriteRandomly({"a", "b", "c", "d"}));
   for (int i = 0; i < 3; ++i) {
     ASSERT_NO_FATAL_FAILURE(Open());
@@ -448,7 +491,7 @@ class Readers {
   std::vector<std::thread> threads_;
 };
 
-TEST_F(DatabaseOfNodeMemTablesTest, ReadersBesideAWriterSeeWholeBatches) {
+TEST_F(RocksDbOfNodeMemTablesTest, ReadersBesideAWriterSeeWholeBatches) {
   constexpr int kBatches = 6000;
   constexpr int kReads = 20;
   const auto write = [this](int number) {
