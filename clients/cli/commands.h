@@ -14,6 +14,7 @@ void AddItemCommands(CLI::App& program, Session& session);
 void AddScanCommands(CLI::App& program, Session& session);
 void AddImportCommand(CLI::App& program, Session& session);
 void AddTransactionCommand(CLI::App& program, Session& session);
+void AddBenchCommand(CLI::App& program, Session& session);
 void AddPingCommands(CLI::App& program, Session& session);
 
 }  // namespace sop::cli

@@ -59,6 +59,7 @@ int Run(int argc, char** argv) {
   AddScanCommands(program, session);
   AddImportCommand(program, session);
   AddTransactionCommand(program, session);
+  AddBenchCommand(program, session);
   try {
     program.parse(argc, argv);
   } catch (const CLI::RequiredError& error) {

@@ -54,6 +54,9 @@ def advice_for(file: SourceFile, target: str) -> str:
     if file.top == "server":
         return server_advice(file, top)
     if file.top == "clients":
+        # `sop bench --check` is the history checker for a user's own server.
+        if target.startswith("tests/history/append_"):
+            return ""
         if top in ("storage", "server", "tests") and not file.is_test:
             return "a client talks to a server and includes only clients, proto and wire formats"
         if top == "core" and part not in CLIENT_CORE and not file.is_test:

@@ -17,14 +17,18 @@ constexpr int kMaxMessageSizeBytes = 16 << 20;
 constexpr absl::Duration kConnectLimit = absl::Milliseconds(700);
 constexpr int kConnectBackoffMillis = 100;
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+std::shared_ptr<grpc::Channel> MakeChannel(const Connection::Options& options) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageSizeBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageSizeBytes);
   // A proxy for web pages is not in the way to a database.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kConnectBackoffMillis);
-  auto channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  if (options.sharing == ChannelSharing::kOwn) {
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  }
+  auto channel =
+      grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(), arguments);
   // Without success the first call says what is wrong.
   channel->WaitForConnected(absl::ToChronoTime(absl::Now() + kConnectLimit));
   return channel;
@@ -32,7 +36,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
 
 }  // namespace
 
-Connection::Connection(Options options) : Connection(options, MakeChannel(options.address)) {}
+Connection::Connection(Options options) : Connection(options, MakeChannel(options)) {}
 
 Connection::Connection(Options options, const std::shared_ptr<grpc::Channel>& channel)
     : options_(std::move(options)),

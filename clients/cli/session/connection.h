@@ -15,6 +15,9 @@
 
 namespace sop::cli {
 
+// Whether connections of one process to one address go over the same TCP connection.
+enum class ChannelSharing { kShared, kOwn };
+
 // The server, called one call at a time. Failures carry the server's reason and metadata.
 // Thread-compatible.
 class Connection {
@@ -24,6 +27,7 @@ class Connection {
     std::string address;
     // Of one call; streams have no limit.
     absl::Duration timeout = absl::Seconds(60);
+    ChannelSharing sharing = ChannelSharing::kShared;
   };
 
   explicit Connection(Options options);
