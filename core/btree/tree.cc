@@ -23,12 +23,6 @@ absl::StatusOr<NodeRef> ReadExistingChild(NodeSource& source, TreeId tree,
   return child;
 }
 
-uint64_t CountBelow(const NodeVersion& inner, uint32_t slot) {
-  uint64_t count = 0;
-  for (uint32_t i = 0; i < slot; ++i) count += inner.child_count(i);
-  return count;
-}
-
 }  // namespace
 
 absl::StatusOr<std::optional<FoundItem>> Find(NodeSource& source, TreeId tree,
@@ -56,7 +50,7 @@ absl::StatusOr<uint64_t> Rank(NodeSource& source, TreeId tree, std::string_view 
   uint64_t rank = 0;
   while (!node->is_leaf()) {
     const uint32_t slot = node->image().ChildSlot(key);
-    rank += CountBelow(*node, slot);
+    rank += node->CountBefore(slot);
     SOP_ASSIGN_OR_RETURN(node, ReadExistingChild(source, tree, *node, slot));
   }
   bool exact;
@@ -147,16 +141,13 @@ absl::Status Cursor::SeekToRank(uint64_t rank) {
   SOP_ASSIGN_OR_RETURN(NodeRef node, ReadRoot());
   if (node == nullptr || rank >= node->item_count()) return absl::OkStatus();
   while (!node->is_leaf()) {
-    uint32_t slot = 0;
-    while (rank >= node->child_count(slot)) {
-      rank -= node->child_count(slot);
-      ++slot;
-      if (slot == node->children()) {
-        return Error(Reason::kDamaged, fmt::format("tree {}: counts disagree", tree_.value));
-      }
+    const auto place = node->Locate(rank);
+    if (!place.has_value()) {
+      return Error(Reason::kDamaged, fmt::format("tree {}: counts disagree", tree_.value));
     }
-    path_.push_back({node, slot});
-    SOP_ASSIGN_OR_RETURN(node, ReadChild(path_.back().node, slot));
+    rank = place->rank;
+    path_.push_back({node, place->slot});
+    SOP_ASSIGN_OR_RETURN(node, ReadChild(path_.back().node, path_.back().slot));
   }
   leaf_ = std::move(node);
   index_ = static_cast<uint32_t>(rank);
@@ -229,7 +220,7 @@ std::string_view Cursor::key() {
 
 uint64_t Cursor::rank() const {
   uint64_t rank = index_;
-  for (const Step& step : path_) rank += CountBelow(*step.node, step.slot);
+  for (const Step& step : path_) rank += step.node->CountBefore(step.slot);
   return rank;
 }
 

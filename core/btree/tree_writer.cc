@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/fault/fail_point.h"
 #include "core/base/status_macros.h"
+#include "core/btree/node/splice.h"
 
 namespace sop::btree {
 namespace {
@@ -57,13 +58,20 @@ absl::StatusOr<TreeChanges> TreeWriter::Write(TreeId tree, std::span<const TreeW
 absl::StatusOr<TreeWriter::Leaf> TreeWriter::Descend(std::string_view key) {
   Leaf leaf;
   leaf.id = kRootNode;
-  SOP_ASSIGN_OR_RETURN(leaf.node, head_.Read(tree_, kRootNode));
-  if (leaf.node == nullptr) leaf.node = EmptyLeaf();
+  if (root_ == nullptr) {
+    SOP_ASSIGN_OR_RETURN(root_, head_.Read(tree_, kRootNode));
+    if (root_ == nullptr) root_ = EmptyLeaf();
+  }
+  leaf.node = root_;
   while (!leaf.node->is_leaf()) {
     const NodeVersion& inner = *leaf.node;
     const auto level = static_cast<size_t>(inner.level());
     if (levels_.size() <= level) levels_.resize(level + 1);
-    levels_[level].try_emplace(leaf.id, InnerWork{leaf.node, leaf.parent, {}});
+    InnerWork& work = levels_[level][leaf.id];
+    if (work.node == nullptr) {
+      work.node = leaf.node;
+      work.parent = leaf.parent;
+    }
     const uint32_t slot = inner.image().ChildSlot(key);
     if (slot + 1 < inner.children()) leaf.high = inner.image().Key(slot + 1);
     leaf.parent = Parent{leaf.id, slot};
@@ -114,8 +122,8 @@ absl::StatusOr<size_t> TreeWriter::WriteLeaf(const Leaf& leaf, std::span<const T
   int64_t growth;
   const DeltaView delta = MakeDelta(*leaf.node, writes.first(done), &growth);
   if (delta.operations.empty()) return done;
-  std::string bytes = EncodeDelta(delta);
-  SOP_ASSIGN_OR_RETURN(NodeRef grown, NodeVersion::Extend(leaf.node, bytes, growth));
+  std::string bytes;
+  SOP_ASSIGN_OR_RETURN(NodeRef grown, NodeVersion::Extend(leaf.node, delta, growth, &bytes));
 
   ChildChange change;
   change.count_change = static_cast<int64_t>(grown->item_count() - leaf.node->item_count());
@@ -197,11 +205,17 @@ absl::Status TreeWriter::WriteInner(NodeId id, InnerWork& work) {
   const bool structural = std::any_of(
       work.changes.begin(), work.changes.end(),
       [](const ChildChange& change) { return change.underfull || !change.siblings.empty(); });
+  ChildChange report;
+  if (structural && LinkSiblings(id, work)) {
+    report.count_change = static_cast<int64_t>(changes_.nodes[id].version->item_count()) -
+                          static_cast<int64_t>(node.item_count());
+    Report(work.parent, node.level() + 1, std::move(report));
+    return absl::OkStatus();
+  }
   std::vector<NodePart> children;
   if (structural) {
     SOP_ASSIGN_OR_RETURN(children, ChildrenAfter(work));
   }
-  ChildChange report;
   if (!structural || SameChildren(node, children)) {
     WriteCounts(id, work);
     for (const ChildChange& change : work.changes) report.count_change += change.count_change;
@@ -224,20 +238,59 @@ absl::Status TreeWriter::WriteInner(NodeId id, InnerWork& work) {
   return absl::OkStatus();
 }
 
+bool TreeWriter::LinkSiblings(NodeId id, const InnerWork& work) {
+  const NodeVersion& node = *work.node;
+  std::vector<ChildLink> links;
+  DeltaView delta;
+  delta.sequence = options_.sequence;
+  for (const ChildChange& change : work.changes) {
+    if (change.underfull) return false;
+    for (const NodePart& sibling : change.siblings) {
+      links.push_back({change.slot, sibling.key, {sibling.node, sibling.count}});
+      DeltaOperation operation;
+      operation.kind = DeltaKind::kLink;
+      operation.key = sibling.key;
+      operation.child = sibling.node;
+      operation.count = sibling.count;
+      delta.operations.push_back(operation);
+    }
+  }
+  std::string bytes = EncodeDelta(delta);
+  const uint64_t delta_bytes = node.delta_bytes() + bytes.size();
+  const NodeImageBuilder::Stamps stamps{options_.sequence, node.image().counts_sequence(),
+                                        static_cast<uint32_t>(delta_bytes)};
+  auto image = SpliceInner(node.image(), links, stamps);
+  if (!image.has_value() || image->size() > options_.limits.image_bytes ||
+      delta_bytes > image->size()) {
+    return false;
+  }
+  std::vector<uint64_t> counts = node.CopyCounts();
+  counts.reserve(counts.size() + links.size());
+  // From the right, so that what is inserted moves no slot that is still to come.
+  for (auto change = work.changes.rbegin(); change != work.changes.rend(); ++change) {
+    counts[change->slot] += static_cast<uint64_t>(change->count_change);
+    if (change->count_change != 0) {
+      changes_.counts.push_back({id, node.child(change->slot), change->count_change});
+    }
+    auto at = counts.begin() + change->slot + 1;
+    for (const NodePart& sibling : change->siblings) at = counts.insert(at, sibling.count) + 1;
+  }
+  changes_.nodes[id] = {
+      NodeVersion::WithCounts(NodeImage::Adopt(*std::move(image)), std::move(counts)),
+      NodeAction::kMerge, std::move(bytes)};
+  return true;
+}
+
 void TreeWriter::WriteCounts(NodeId id, const InnerWork& work) {
   const NodeVersion& node = *work.node;
-  std::vector<uint64_t> counts(node.children());
-  for (uint32_t slot = 0; slot < node.children(); ++slot) counts[slot] = node.child_count(slot);
-  bool changed = false;
+  absl::InlinedVector<SlotGrowth, 16> growth;
   for (const ChildChange& change : work.changes) {
     if (change.count_change == 0) continue;
-    changed = true;
-    counts[change.slot] += static_cast<uint64_t>(change.count_change);
+    growth.push_back({change.slot, change.count_change});
     changes_.counts.push_back({id, node.child(change.slot), change.count_change});
   }
-  if (!changed) return;
-  changes_.nodes[id] = {
-      NodeVersion::WithCounts(work.node->shared_image(), std::move(counts)), std::nullopt, {}};
+  if (growth.empty()) return;
+  changes_.nodes[id] = {NodeVersion::Grown(node, growth), std::nullopt, {}};
 }
 
 absl::StatusOr<std::vector<TreeWriter::NodePart>> TreeWriter::ChildrenAfter(const InnerWork& work) {

@@ -115,6 +115,9 @@ class TreeWriter {
   void Report(const std::optional<Parent>& parent, int parent_level, ChildChange change);
 
   absl::Status WriteInner(NodeId id, InnerWork& work);
+  // Adds what was split off below the node to its image, run by run, and returns true; false if
+  // that does not do: then the node is built anew.
+  bool LinkSiblings(NodeId id, const InnerWork& work);
   void WriteCounts(NodeId id, const InnerWork& work);
   // The children as they are after `work`, with merges carried out.
   absl::StatusOr<std::vector<NodePart>> ChildrenAfter(const InnerWork& work);
@@ -140,6 +143,7 @@ class TreeWriter {
   const absl::FunctionRef<NodeId()> next_node_id_;
   const Options options_;
   TreeId tree_;
+  NodeRef root_;               // as it was before
   std::vector<Level> levels_;  // inner nodes on the paths taken, by level (index 0 unused)
   absl::flat_hash_set<NodeId> fresh_;
   TreeChanges changes_;

@@ -61,6 +61,7 @@ CommitResult Engine::CommitAndWait(std::shared_ptr<Transaction> transaction,
     base::CondVar done;
     std::optional<CommitResult> result SOP_GUARDED_BY(mu);
   };
+  options.turn = CommitTurn::kCaller;
   auto waiter = std::make_shared<Waiter>();
   Commit(std::move(transaction), std::move(options), [waiter](CommitResult result) {
     base::MutexLock lock(waiter->mu);

@@ -43,8 +43,15 @@ struct EngineOptions {
   uint64_t groups_between_folds = 4096;
 };
 
+// Whose thread builds and writes a commit while no other is under way; else the pool does.
+enum class CommitTurn : uint8_t {
+  kPool,
+  kCaller,  // spares two hand-offs; the caller then blocks in fsync
+};
+
 struct CommitOptions {
   persistence::Durability durability = persistence::Durability::kSynced;
+  CommitTurn turn = CommitTurn::kPool;
   // Under which the outcome is kept, so that a repetition finds it; absent: not kept.
   std::optional<Uuid> token;
   // Given back to repetitions of `token`; opaque.
@@ -73,16 +80,17 @@ class Engine {
   // A transaction on the newest commit acknowledged.
   std::shared_ptr<Transaction> Begin(const TransactionOptions& options);
 
-  // Commits; `done` is called once, on a pool thread (or at once for a transaction that wrote
-  // nothing), never with a lock held. OK: everything is on stable storage (kSynced) and visible to
-  // every later Begin. ABORTED: nothing happened, run it again. kDiskFull: nothing happened.
-  // kOverloaded: nothing happened, too many wait. UNAVAILABLE: the log failed; whether this commit
-  // survived is unknown until the database is opened again, and FindOutcome tells then. A second
-  // call with the same token joins the first. The transaction may not be used after the call.
+  // Commits; `done` is called once, on a pool thread (in this call for a transaction that wrote
+  // nothing or if CommitTurn::kCaller took its turn), never with a lock held. OK: everything is on
+  // stable storage (kSynced) and visible to every later Begin. ABORTED: nothing happened, run it
+  // again. kDiskFull, and kOverloaded (too many wait): nothing happened. UNAVAILABLE: the log
+  // failed; whether this commit survived is unknown until the database is opened again, and
+  // FindOutcome tells then. A second call with the same token joins the first. The transaction may
+  // not be used after the call.
   void Commit(std::shared_ptr<Transaction> transaction, CommitOptions options,
               absl::AnyInvocable<void(CommitResult)> done);
 
-  // Commit that waits.
+  // Commit that waits, taking the turn itself if it can.
   CommitResult CommitAndWait(std::shared_ptr<Transaction> transaction, CommitOptions options = {});
 
   // What became of `token`: its outcome if it is published, nothing if it is in flight or not

@@ -82,6 +82,22 @@ bool ReadOperation(base::ByteReader& reader, Sequence newest, DeltaOperation* op
   return false;
 }
 
+size_t EncodedBound(const DeltaView& delta) {
+  size_t bound = 40;
+  for (const DeltaOperation& operation : delta.operations) {
+    bound +=
+        48 + operation.key.size() + operation.item.ride_on.size() + operation.item.value.size();
+  }
+  return bound;
+}
+
+void AppendHeader(const DeltaView& delta, std::string* out) {
+  out->push_back(static_cast<char>(kFormat));
+  base::AppendVarint(out, delta.sequence.value);
+  base::AppendVarint(out, delta.counts_sequence.value);
+  base::AppendVarint(out, delta.operations.size());
+}
+
 // Key operations ascend; a cut comes last; counts carry no key and stand alone.
 bool InOrder(const DeltaOperation& before, const DeltaOperation& after) {
   if (before.kind == DeltaKind::kCounts || after.kind == DeltaKind::kCounts) {
@@ -95,21 +111,40 @@ bool InOrder(const DeltaOperation& before, const DeltaOperation& after) {
 
 std::string EncodeDelta(const DeltaView& delta) {
   std::string out;
-  size_t estimate = 32;
-  for (const DeltaOperation& operation : delta.operations) {
-    estimate +=
-        16 + operation.key.size() + operation.item.ride_on.size() + operation.item.value.size();
-  }
-  out.reserve(estimate);
-  out.push_back(static_cast<char>(kFormat));
-  base::AppendVarint(&out, delta.sequence.value);
-  base::AppendVarint(&out, delta.counts_sequence.value);
-  base::AppendVarint(&out, delta.operations.size());
+  out.reserve(EncodedBound(delta));
+  AppendHeader(delta, &out);
   for (const DeltaOperation& operation : delta.operations) {
     AppendOperation(operation, delta.sequence, &out);
   }
   base::AppendLittle32(&out, base::Checksum32(out));
   return out;
+}
+
+void EncodeDelta(const DeltaView& delta, std::string* bytes, std::vector<DeltaOperation>* placed) {
+  bytes->clear();
+  // Never moves while it is filled, so that views into it stay good.
+  bytes->reserve(EncodedBound(delta));
+  AppendHeader(delta, bytes);
+  *placed = delta.operations;
+  for (DeltaOperation& operation : *placed) {
+    const size_t begin = bytes->size();
+    AppendOperation(operation, delta.sequence, bytes);
+    // The key follows the kind; a value, and the ride-on bytes before it, end the operation.
+    const size_t key_size = operation.key.size();
+    const auto key_at = static_cast<size_t>(1 + base::VarintSize(key_size));
+    operation.key = {bytes->data() + begin + key_at, key_size};
+    const char* end = bytes->data() + bytes->size();
+    ItemView& item = operation.item;
+    item.version = operation.sequence;
+    if (operation.kind == DeltaKind::kPut) {
+      item.value = {end - item.value.size(), item.value.size()};
+      end = item.value.data() - base::VarintSize(item.value.size());
+    }
+    if (operation.kind == DeltaKind::kPut || operation.kind == DeltaKind::kSetRideOn) {
+      item.ride_on = {end - item.ride_on.size(), item.ride_on.size()};
+    }
+  }
+  base::AppendLittle32(bytes, base::Checksum32(*bytes));
 }
 
 absl::StatusOr<DeltaView> DecodeDelta(std::string_view bytes) {

@@ -45,6 +45,10 @@ struct DeltaView {
 // docs/formats/delta.md. REQUIRES: key operations ascend strictly by key, then kCutFrom if any.
 std::string EncodeDelta(const DeltaView& delta);
 
+// The same; `*placed` becomes the operations again, with views into `*bytes`: good for as long as
+// that is neither changed nor moved.
+void EncodeDelta(const DeltaView& delta, std::string* bytes, std::vector<DeltaOperation>* placed);
+
 // Total: any bytes give operations in the required order, or DATA_LOSS (kDamaged).
 absl::StatusOr<DeltaView> DecodeDelta(std::string_view bytes);
 

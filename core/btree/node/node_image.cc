@@ -15,16 +15,6 @@ constexpr uint8_t kFormat = 1;
 constexpr size_t kItemFixedSize = 10;  // flags, format, version
 constexpr size_t kChildSize = 16;
 
-// The first four bytes of a suffix as a number that orders like them; short ones are padded with 0.
-uint32_t HeadOf(std::string_view suffix) {
-  if (suffix.size() >= 4) return base::LoadBig32(suffix.data());
-  uint32_t head = 0;
-  for (size_t i = 0; i < 4; ++i) {
-    head = (head << 8) | (i < suffix.size() ? static_cast<uint8_t>(suffix[i]) : 0);
-  }
-  return head;
-}
-
 // Cells of our own making are well formed, so the fast path needs no bounds.
 const char* ReadVarint(const char* p, uint64_t* v) {
   uint64_t result = static_cast<uint8_t>(*p++);
@@ -66,7 +56,10 @@ std::optional<persistence::ValueReference> DecodeReference(std::string_view byte
   return reference;
 }
 
-NodeImage::NodeImage(std::string bytes) : bytes_(std::move(bytes)) {
+NodeImage::NodeImage(std::string bytes)
+    : bytes_(std::move(bytes)),
+      kind_(static_cast<NodeKind>(bytes_[1])),
+      level_(static_cast<uint8_t>(bytes_[2])) {
   slots_ = base::LoadLittle32(bytes_.data() + 28);
   const uint32_t prefix_size = base::LoadLittle32(bytes_.data() + 32);
   prefix_ = std::string_view(bytes_).substr(kHeaderSize + slots_ * 8ULL, prefix_size);
@@ -120,11 +113,29 @@ absl::Status NodeImage::CheckCells() const {
         return Damaged("inner cell");
       }
     }
-    if (HeadOf(key_suffix) != head(slot)) return Damaged("key head");
+    if (NodeImageBuilder::HeadOf(key_suffix) != head(slot)) return Damaged("key head");
     if (slot > (is_leaf() ? 0U : 1U) && key_suffix <= previous) return Damaged("key order");
     previous = key_suffix;
   }
   return absl::OkStatus();
+}
+
+uint32_t NodeImage::CellEnd(uint32_t slot) const {
+  uint64_t suffix_size;
+  uint64_t payload_size = kChildSize;
+  const char* p = ReadVarint(cell(slot), &suffix_size);
+  if (is_leaf()) p = ReadVarint(p, &payload_size);
+  return static_cast<uint32_t>(p - bytes_.data() +
+                               static_cast<ptrdiff_t>(suffix_size + payload_size));
+}
+
+bool NodeImage::cells_in_order() const {
+  if (slots_ == 0) return true;
+  if (cell_offset(0) != kHeaderSize + slots_ * 8ULL + prefix_.size()) return false;
+  for (uint32_t slot = 0; slot < slots_; ++slot) {
+    if (CellEnd(slot) != cell_offset(slot + 1)) return false;
+  }
+  return true;
 }
 
 std::string_view NodeImage::suffix(uint32_t slot) const {
@@ -186,7 +197,7 @@ uint32_t NodeImage::LowerBoundFrom(uint32_t first, std::string_view key, bool* e
   if (against_prefix < 0 || (against_prefix == 0 && key.size() < prefix_.size())) return first;
   if (against_prefix > 0) return slots_;
   key.remove_prefix(prefix_.size());
-  const uint32_t key_head = HeadOf(key);
+  const uint32_t key_head = NodeImageBuilder::HeadOf(key);
   uint32_t low = first;
   uint32_t high = slots_;
   while (low < high) {
@@ -221,6 +232,16 @@ uint32_t NodeImage::ChildSlot(std::string_view key) const {
   return exact ? slot : slot - 1;
 }
 
+// The first four bytes of a suffix as a number that orders like them; short ones are padded with 0.
+uint32_t NodeImageBuilder::HeadOf(std::string_view suffix) {
+  if (suffix.size() >= 4) return base::LoadBig32(suffix.data());
+  uint32_t head = 0;
+  for (size_t i = 0; i < 4; ++i) {
+    head = (head << 8) | (i < suffix.size() ? static_cast<uint8_t>(suffix[i]) : 0);
+  }
+  return head;
+}
+
 void NodeImageBuilder::AddItem(std::string_view key, const ItemView& item) {
   entries_.push_back({key, item, {}});
 }
@@ -244,14 +265,22 @@ size_t NodeImageBuilder::ChildCost(std::string_view key) { return 8 + 2 + key.si
 
 void NodeImageBuilder::AppendCell(const Entry& entry, size_t prefix_size, std::string* out) const {
   const std::string_view suffix = entry.key.substr(std::min(prefix_size, entry.key.size()));
-  base::AppendVarint(out, suffix.size());
-  if (kind_ == NodeKind::kInner) {
-    out->append(suffix);
-    base::AppendLittle64(out, entry.child.child.value);
-    base::AppendLittle64(out, entry.child.count);
+  if (kind_ == NodeKind::kLeaf) {
+    AppendItem(suffix, entry.item, out);
     return;
   }
-  const ItemView& item = entry.item;
+  AppendChild(suffix, entry.child, out);
+}
+
+void NodeImageBuilder::AppendChild(std::string_view suffix, const ChildView& child,
+                                   std::string* out) {
+  base::AppendLengthPrefixed(out, suffix);
+  base::AppendLittle64(out, child.child.value);
+  base::AppendLittle64(out, child.count);
+}
+
+void NodeImageBuilder::AppendItem(std::string_view suffix, const ItemView& item, std::string* out) {
+  base::AppendVarint(out, suffix.size());
   base::AppendVarint(out, kItemFixedSize + base::VarintSize(item.ride_on.size()) +
                               item.ride_on.size() + item.value.size());
   out->append(suffix);
@@ -260,6 +289,19 @@ void NodeImageBuilder::AppendCell(const Entry& entry, size_t prefix_size, std::s
   base::AppendLittle64(out, item.version.value);
   base::AppendLengthPrefixed(out, item.ride_on);
   out->append(item.value);
+}
+
+void NodeImageBuilder::StoreHeader(NodeKind kind, int level, size_t slots, size_t prefix_size,
+                                   const Stamps& stamps, std::string* out) {
+  char* const header = out->data();
+  header[0] = static_cast<char>(kFormat);
+  header[1] = static_cast<char>(kind);
+  header[2] = static_cast<char>(level);
+  base::StoreLittle64(header + 8, stamps.sequence.value);
+  base::StoreLittle64(header + 16, stamps.counts_sequence.value);
+  base::StoreLittle32(header + 24, stamps.delta_bytes);
+  base::StoreLittle32(header + 28, static_cast<uint32_t>(slots));
+  base::StoreLittle32(header + 32, static_cast<uint32_t>(prefix_size));
 }
 
 std::string NodeImageBuilder::Build(const Stamps& stamps) const {
@@ -272,14 +314,7 @@ std::string NodeImageBuilder::Build(const Stamps& stamps) const {
   std::string out;
   out.reserve(estimate);
   out.resize(NodeImage::kHeaderSize + entries_.size() * 8);
-  out[0] = static_cast<char>(kFormat);
-  out[1] = static_cast<char>(kind_);
-  out[2] = static_cast<char>(level_);
-  base::StoreLittle64(out.data() + 8, stamps.sequence.value);
-  base::StoreLittle64(out.data() + 16, stamps.counts_sequence.value);
-  base::StoreLittle32(out.data() + 24, stamps.delta_bytes);
-  base::StoreLittle32(out.data() + 28, static_cast<uint32_t>(entries_.size()));
-  base::StoreLittle32(out.data() + 32, static_cast<uint32_t>(prefix_size));
+  StoreHeader(kind_, level_, entries_.size(), prefix_size, stamps, &out);
   if (prefix_size > 0) out.append(entries_.back().key.substr(0, prefix_size));
   for (size_t i = 0; i < entries_.size(); ++i) {
     const std::string_view key = entries_[i].key;

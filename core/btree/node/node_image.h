@@ -43,9 +43,9 @@ class NodeImage {
   // For bytes that a NodeImageBuilder has just made: no checks.
   static std::shared_ptr<const NodeImage> Adopt(std::string bytes);
 
-  NodeKind kind() const { return static_cast<NodeKind>(bytes_[1]); }
+  NodeKind kind() const { return kind_; }
   bool is_leaf() const { return kind() == NodeKind::kLeaf; }
-  int level() const { return static_cast<uint8_t>(bytes_[2]); }
+  int level() const { return level_; }
   Sequence sequence() const { return Sequence{base::LoadLittle64(bytes_.data() + 8)}; }
   // Inner nodes: counts of children include every count record up to this sequence.
   Sequence counts_sequence() const { return Sequence{base::LoadLittle64(bytes_.data() + 16)}; }
@@ -66,6 +66,19 @@ class NodeImage {
   // REQUIRES: inner.
   ChildView child(uint32_t slot) const;
 
+  // Whether the cells lie in the order of their slots, without gaps: so they do in
+  // what NodeImageBuilder makes.
+  bool cells_in_order() const;
+  // Where the cell of `slot` begins; for slots() where the image ends.
+  uint32_t cell_offset(uint32_t slot) const {
+    return slot == slots_ ? static_cast<uint32_t>(bytes_.size())
+                          : base::LoadLittle32(bytes_.data() + kHeaderSize + slot * 8ULL);
+  }
+  // The first four bytes of the slot's suffix, as a number that orders like them.
+  uint32_t head(uint32_t slot) const {
+    return base::LoadLittle32(bytes_.data() + kHeaderSize + slot * 8ULL + 4);
+  }
+
   // The first slot whose key is not below `key`, in [0, slots()]; `*exact` says whether it is
   // equal.
   uint32_t LowerBound(std::string_view key, bool* exact) const;
@@ -81,13 +94,15 @@ class NodeImage {
   const char* cell(uint32_t slot) const {
     return bytes_.data() + base::LoadLittle32(bytes_.data() + kHeaderSize + slot * 8ULL);
   }
-  uint32_t head(uint32_t slot) const {
-    return base::LoadLittle32(bytes_.data() + kHeaderSize + slot * 8ULL + 4);
-  }
+  // Where the cell of `slot` ends.
+  uint32_t CellEnd(uint32_t slot) const;
   // First slot in [first, slots()) not below `key`.
   uint32_t LowerBoundFrom(uint32_t first, std::string_view key, bool* exact) const;
 
   const std::string bytes_;
+  // Copies of header fields: a look-up need not touch the header's cache line.
+  NodeKind kind_ = NodeKind::kDamaged;
+  uint8_t level_ = 0;
   uint32_t slots_ = 0;
   std::string_view prefix_;
 };
@@ -114,6 +129,14 @@ class NodeImageBuilder {
   // Bytes that an entry adds to an image, prefix compression left out.
   static size_t ItemCost(std::string_view key, const ItemView& item);
   static size_t ChildCost(std::string_view key);
+
+  // The parts that images are made of, for splice.h.
+  static uint32_t HeadOf(std::string_view suffix);
+  static void AppendItem(std::string_view suffix, const ItemView& item, std::string* out);
+  static void AppendChild(std::string_view suffix, const ChildView& child, std::string* out);
+  // Fills the header but for the checksum. REQUIRES: `*out` has room for it.
+  static void StoreHeader(NodeKind kind, int level, size_t slots, size_t prefix_size,
+                          const Stamps& stamps, std::string* out);
 
  private:
   struct Entry {

@@ -8,6 +8,7 @@
 #include "core/base/checksum.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
+#include "core/btree/node/splice.h"
 
 namespace sop::btree {
 namespace {
@@ -72,79 +73,172 @@ absl::Status Resolve(const NodeVersion& leaf, PendingDelta* delta, DeltaOperatio
 
 }  // namespace
 
-NodeVersion::NodeVersion(std::shared_ptr<const NodeImage> image,
-                         std::shared_ptr<const PendingDelta> deltas, std::vector<uint64_t> counts)
-    : image_(std::move(image)), deltas_(std::move(deltas)), counts_(std::move(counts)) {
+uint64_t ChildCounts::at(uint32_t slot) const {
+  uint64_t count = (*base)[slot];
+  for (const SlotGrowth& change : changes) {
+    if (change.slot == slot) count += static_cast<uint64_t>(change.amount);
+  }
+  return count;
+}
+
+NodeVersion::NodeVersion(Key /*key*/, std::shared_ptr<const NodeImage> image,
+                         std::shared_ptr<const PendingDelta> deltas)
+    : image_(std::move(image)), deltas_(std::move(deltas)) {
   sequence_ = image_->sequence();
   delta_bytes_ = image_->delta_bytes();
-  if (image_->is_leaf()) {
-    item_count_ = image_->slots();
-  } else {
-    for (uint32_t slot = 0; slot < image_->slots(); ++slot) item_count_ += child_count(slot);
-  }
 }
 
 NodeVersion::~NodeVersion() { delete order_.load(std::memory_order_acquire); }
 
+std::shared_ptr<NodeVersion> NodeVersion::Make(std::shared_ptr<const NodeImage> image,
+                                               std::shared_ptr<const PendingDelta> deltas) {
+  return std::make_shared<NodeVersion>(Key(), std::move(image), std::move(deltas));
+}
+
 NodeRef NodeVersion::FromImage(std::shared_ptr<const NodeImage> image) {
-  return NodeRef(new NodeVersion(std::move(image), nullptr, {}));
+  auto version = Make(std::move(image), nullptr);
+  if (version->is_leaf()) {
+    version->item_count_ = version->image().slots();
+  } else {
+    version->item_count_ = version->CountBefore(version->children());
+  }
+  return version;
 }
 
 NodeRef NodeVersion::WithCounts(std::shared_ptr<const NodeImage> image,
                                 std::vector<uint64_t> counts) {
-  return NodeRef(new NodeVersion(std::move(image), nullptr, std::move(counts)));
+  auto version = Make(std::move(image), nullptr);
+  version->counts_.base = std::make_shared<const std::vector<uint64_t>>(std::move(counts));
+  version->item_count_ = version->CountBefore(version->children());
+  return version;
 }
 
-absl::StatusOr<NodeRef> NodeVersion::Extend(const NodeRef& leaf, std::string delta,
-                                            std::optional<int64_t> known_growth) {
+NodeRef NodeVersion::Grown(const NodeVersion& inner, std::span<const SlotGrowth> growth) {
+  auto version = Make(inner.image_, nullptr);
+  version->sequence_ = inner.sequence_;
+  version->item_count_ = inner.item_count_;
+  ChildCounts& counts = version->counts_;
+  counts = inner.counts_;
+  for (const SlotGrowth& change : growth) {
+    version->item_count_ += static_cast<uint64_t>(change.amount);
+    const auto at =
+        std::lower_bound(counts.changes.begin(), counts.changes.end(), change.slot,
+                         [](const SlotGrowth& known, uint32_t slot) { return known.slot < slot; });
+    if (at != counts.changes.end() && at->slot == change.slot) {
+      at->amount += change.amount;
+    } else {
+      counts.changes.insert(at, change);
+    }
+  }
+  if (counts.base != nullptr && counts.changes.size() <= ChildCounts::kMaxChanges) return version;
+  auto whole = std::make_shared<const std::vector<uint64_t>>(version->CopyCounts());
+  counts.changes.clear();
+  counts.base = std::move(whole);
+  return version;
+}
+
+std::vector<uint64_t> NodeVersion::CopyCounts() const {
+  std::vector<uint64_t> counts;
+  if (counts_.base != nullptr) {
+    counts = *counts_.base;
+  } else {
+    counts.reserve(children());
+    for (uint32_t slot = 0; slot < children(); ++slot) counts.push_back(image_->child(slot).count);
+  }
+  for (const SlotGrowth& change : counts_.changes) {
+    counts[change.slot] += static_cast<uint64_t>(change.amount);
+  }
+  return counts;
+}
+
+uint64_t NodeVersion::CountBefore(uint32_t end) const {
+  uint64_t count = 0;
+  if (counts_.base == nullptr) {
+    for (uint32_t slot = 0; slot < end; ++slot) count += image_->child(slot).count;
+    return count;
+  }
+  for (uint32_t slot = 0; slot < end; ++slot) count += (*counts_.base)[slot];
+  for (const SlotGrowth& change : counts_.changes) {
+    if (change.slot < end) count += static_cast<uint64_t>(change.amount);
+  }
+  return count;
+}
+
+std::optional<NodeVersion::Place> NodeVersion::Locate(uint64_t rank) const {
+  auto change = counts_.changes.begin();
+  for (uint32_t slot = 0; slot < children(); ++slot) {
+    uint64_t count = counts_.base == nullptr ? image_->child(slot).count : (*counts_.base)[slot];
+    if (change != counts_.changes.end() && change->slot == slot) {
+      count += static_cast<uint64_t>((change++)->amount);
+    }
+    if (rank < count) return Place{slot, rank};
+    rank -= count;
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<NodeRef> NodeVersion::Extend(const NodeRef& leaf, std::string delta) {
   auto pending = std::make_shared<PendingDelta>();
   pending->bytes = std::move(delta);
   SOP_ASSIGN_OR_RETURN(DeltaView view, DecodeDelta(pending->bytes));
+  pending->operations = std::move(view.operations);
+  return Push(leaf, std::move(pending), view.sequence, std::nullopt);
+}
+
+absl::StatusOr<NodeRef> NodeVersion::Extend(const NodeRef& leaf, const DeltaView& delta,
+                                            int64_t growth, std::string* bytes) {
+  auto pending = std::make_shared<PendingDelta>();
+  EncodeDelta(delta, &pending->bytes, &pending->operations);
+  *bytes = pending->bytes;
+  return Push(leaf, std::move(pending), delta.sequence, growth);
+}
+
+absl::StatusOr<NodeRef> NodeVersion::Push(const NodeRef& leaf,
+                                          std::shared_ptr<PendingDelta> pending, Sequence sequence,
+                                          std::optional<int64_t> known_growth) {
   if (!leaf->is_leaf()) return DoesNotFit();
-  if (view.sequence <= leaf->sequence()) return leaf;
+  if (sequence <= leaf->sequence()) return leaf;
   int64_t growth = known_growth.value_or(0);
   size_t resolved_bytes = 0;
   if (leaf->deltas_ != nullptr) pending->filter = leaf->deltas_->filter;
-  for (DeltaOperation& operation : view.operations) {
+  for (DeltaOperation& operation : pending->operations) {
     AddTo(&pending->filter, operation.key);
     ItemView before;
-    switch (operation.kind) {
-      case DeltaKind::kPut:
-        if (!known_growth.has_value()) growth += leaf->Find(operation.key, &before) ? 0 : 1;
-        break;
-      case DeltaKind::kErase:
-        if (!known_growth.has_value()) growth -= leaf->Find(operation.key, &before) ? 1 : 0;
-        break;
-      case DeltaKind::kSetRideOn:
-      case DeltaKind::kAdd:
-        if (!known_growth.has_value()) growth += leaf->Find(operation.key, &before) ? 0 : 1;
-        SOP_RETURN_IF_ERROR(Resolve(*leaf, pending.get(), &operation));
-        resolved_bytes += operation.item.value.size();
-        break;
-      default:
-        return DoesNotFit();
+    if (operation.kind == DeltaKind::kErase) {
+      if (!known_growth.has_value()) growth -= leaf->Find(operation.key, &before) ? 1 : 0;
+      continue;
     }
+    const bool partial =
+        operation.kind == DeltaKind::kSetRideOn || operation.kind == DeltaKind::kAdd;
+    if (operation.kind != DeltaKind::kPut && !partial) return DoesNotFit();
+    if (!known_growth.has_value()) growth += leaf->Find(operation.key, &before) ? 0 : 1;
+    if (!partial) continue;
+    SOP_RETURN_IF_ERROR(Resolve(*leaf, pending.get(), &operation));
+    resolved_bytes += operation.item.value.size();
   }
-  pending->operations = std::move(view.operations);
   pending->older = leaf->deltas_;
   pending->depth = leaf->deltas_ ? leaf->deltas_->depth + 1 : 1;
   pending->chain_bytes = pending->bytes.size() + resolved_bytes +
                          pending->operations.size() * sizeof(DeltaOperation) +
                          (leaf->deltas_ ? leaf->deltas_->chain_bytes : 0);
   const uint64_t delta_bytes = leaf->delta_bytes_ + pending->bytes.size();
-  auto* version = new NodeVersion(leaf->image_, pending, {});
-  NodeRef result(version);
-  version->sequence_ = view.sequence;
+  const bool full =
+      pending->depth > kMaxPendingDeltas ||
+      pending->chain_bytes > std::max(kPendingFloor, leaf->image_->size() / kPendingShare);
+  auto version = Make(leaf->image_, std::move(pending));
+  version->sequence_ = sequence;
   version->item_count_ = static_cast<uint64_t>(static_cast<int64_t>(leaf->item_count_) + growth);
   version->delta_bytes_ = delta_bytes;
-  if (pending->depth > kMaxPendingDeltas ||
-      pending->chain_bytes > std::max(kPendingFloor, leaf->image_->size() / kPendingShare)) {
-    return Folded(*version, static_cast<uint32_t>(delta_bytes));
-  }
-  return result;
+  if (full) return Folded(*version, static_cast<uint32_t>(delta_bytes));
+  return version;
 }
 
 NodeRef NodeVersion::Folded(const NodeVersion& leaf, uint32_t delta_bytes) {
+  const NodeImageBuilder::Stamps stamps{leaf.sequence_, Sequence{0}, delta_bytes};
+  if (leaf.deltas_ != nullptr) {
+    auto spliced = SpliceLeaf(*leaf.image_, leaf.NewestOperations(), stamps);
+    if (spliced.has_value()) return FromImage(NodeImage::Adopt(*std::move(spliced)));
+  }
   NodeImageBuilder builder(NodeKind::kLeaf, 0);
   // Keys of the image lack its prefix: they are put together in one buffer, reserved so that it
   // does not move.
@@ -164,12 +258,12 @@ NodeRef NodeVersion::Folded(const NodeVersion& leaf, uint32_t delta_bytes) {
     keys.append(prefix).append(rest);
     builder.AddItem(std::string_view(keys).substr(begin), leaf.item(index));
   }
-  return FromImage(NodeImage::Adopt(builder.Build({leaf.sequence_, Sequence{0}, delta_bytes})));
+  return FromImage(NodeImage::Adopt(builder.Build(stamps)));
 }
 
 size_t NodeVersion::charge() const {
   return sizeof(NodeVersion) + 64 + image_->size() + (deltas_ ? deltas_->chain_bytes : 0) +
-         counts_.size() * sizeof(uint64_t);
+         (counts_.base ? counts_.base->size() * sizeof(uint64_t) : 0);
 }
 
 const DeltaOperation* NodeVersion::FindPending(std::string_view key) const {

@@ -3,13 +3,15 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
 #include "core/base/ids.h"
 #include "core/btree/node/delta.h"
@@ -21,7 +23,7 @@ namespace sop::btree {
 // whole item, ride-on changes and counters worked out) and kErase. Immutable.
 struct PendingDelta {
   std::string bytes;                       // what `operations` point into
-  std::deque<std::string> resolved;        // items that had to be worked out
+  std::list<std::string> resolved;         // items that had to be worked out
   std::vector<DeltaOperation> operations;  // ascending by key
   std::shared_ptr<const PendingDelta> older;
   // Bloom filter over the keys of the chain from here, one bit a key: most look-ups of a key that
@@ -29,6 +31,23 @@ struct PendingDelta {
   std::array<uint64_t, 4> filter = {};
   int depth = 1;           // deltas in the chain from here
   size_t chain_bytes = 0;  // bytes of the chain from here
+};
+
+// How many items more are below the child at a slot.
+struct SlotGrowth {
+  uint32_t slot = 0;
+  int64_t amount = 0;
+};
+
+// Item counts of the children of an inner node: a vector that versions share, and the few changes
+// since, ascending by slot.
+struct ChildCounts {
+  static constexpr size_t kMaxChanges = 16;
+
+  uint64_t at(uint32_t slot) const;
+
+  std::shared_ptr<const std::vector<uint64_t>> base;
+  absl::InlinedVector<SlotGrowth, kMaxChanges> changes;
 };
 
 // One version of one node as readers use it: an immutable base image and, for a leaf, a few pending
@@ -50,13 +69,19 @@ class NodeVersion {
   static std::shared_ptr<const NodeVersion> WithCounts(std::shared_ptr<const NodeImage> image,
                                                        std::vector<uint64_t> counts);
 
+  // `inner` with other counts: `growth` ascends by slot, one entry a slot.
+  static std::shared_ptr<const NodeVersion> Grown(const NodeVersion& inner,
+                                                  std::span<const SlotGrowth> growth);
+
   // `leaf` with one more delta (kPut, kErase, kSetRideOn, kAdd only; encoded). Folds into a fresh
-  // image when the chain is full. `growth`: by how many items kPut and kErase operations change the
-  // leaf, for a caller that knows; else they are looked up. DATA_LOSS if the delta does not decode
-  // or does not fit.
+  // image when the chain is full. DATA_LOSS if the delta does not decode or does not fit.
   static absl::StatusOr<std::shared_ptr<const NodeVersion>> Extend(
-      const std::shared_ptr<const NodeVersion>& leaf, std::string delta,
-      std::optional<int64_t> growth = std::nullopt);
+      const std::shared_ptr<const NodeVersion>& leaf, std::string delta);
+  // The same for a delta just made, which changes the number of items by `growth`; `*bytes` becomes
+  // its encoding.
+  static absl::StatusOr<std::shared_ptr<const NodeVersion>> Extend(
+      const std::shared_ptr<const NodeVersion>& leaf, const DeltaView& delta, int64_t growth,
+      std::string* bytes);
 
   // `leaf` as a single fresh image that carries `delta_bytes`.
   static std::shared_ptr<const NodeVersion> Folded(const NodeVersion& leaf, uint32_t delta_bytes);
@@ -97,9 +122,19 @@ class NodeVersion {
   uint32_t children() const { return image_->slots(); }
   NodeId child(uint32_t slot) const { return image_->child(slot).child; }
   uint64_t child_count(uint32_t slot) const {
-    return counts_.empty() ? image_->child(slot).count : counts_[slot];
+    return counts_.base == nullptr ? image_->child(slot).count : counts_.at(slot);
   }
-  const std::vector<uint64_t>& counts() const { return counts_; }
+  // Of all children.
+  std::vector<uint64_t> CopyCounts() const;
+  // Items below the children in [0, end).
+  uint64_t CountBefore(uint32_t end) const;
+  // The child that item `rank` of this node is below, and its rank there; nothing if there are
+  // fewer items.
+  struct Place {
+    uint32_t slot = 0;
+    uint64_t rank = 0;
+  };
+  std::optional<Place> Locate(uint64_t rank) const;
 
  private:
   // Entry of a leaf that has deltas: a slot of the image, or an operation.
@@ -109,15 +144,28 @@ class NodeVersion {
   };
   using Order = std::vector<OrderEntry>;
 
-  NodeVersion(std::shared_ptr<const NodeImage> image, std::shared_ptr<const PendingDelta> deltas,
-              std::vector<uint64_t> counts);
+  // Only this class can make one, so only it can call the constructor.
+  struct Key {
+    explicit Key() = default;
+  };
+
+ public:
+  NodeVersion(Key key, std::shared_ptr<const NodeImage> image,
+              std::shared_ptr<const PendingDelta> deltas);
+
+ private:
+  static absl::StatusOr<std::shared_ptr<const NodeVersion>> Push(
+      const std::shared_ptr<const NodeVersion>& leaf, std::shared_ptr<PendingDelta> pending,
+      Sequence sequence, std::optional<int64_t> known_growth);
+  static std::shared_ptr<NodeVersion> Make(std::shared_ptr<const NodeImage> image,
+                                           std::shared_ptr<const PendingDelta> deltas);
   const Order& order() const;
   std::vector<const DeltaOperation*> NewestOperations() const;
   const DeltaOperation* FindPending(std::string_view key) const;
 
   const std::shared_ptr<const NodeImage> image_;
   const std::shared_ptr<const PendingDelta> deltas_;
-  const std::vector<uint64_t> counts_;
+  ChildCounts counts_;  // inner; no base: those of the image
   Sequence sequence_;
   uint64_t item_count_ = 0;
   uint64_t delta_bytes_ = 0;

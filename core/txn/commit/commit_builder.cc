@@ -112,6 +112,7 @@ CommitBuilder::Verdict CommitBuilder::TryAdd(CommitRequest& request, absl::Statu
     return Verdict::kGroupFull;
   }
   std::vector<const CommitGroup*> groups;
+  inputs_.recent.AppendAbove(request.transaction->read_version(), &groups);
   if (inputs_.unpublished != nullptr) groups.push_back(inputs_.unpublished);
   groups.push_back(group_.get());
   Validator validator(inputs_.window, std::move(groups), inputs_.head);

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "core/btree/tree.h"
 #include "core/txn/commit/commit_group.h"
+#include "core/txn/commit/recent_groups.h"
 #include "core/txn/commit/validator.h"
 #include "core/txn/count_ledger.h"
 #include "core/txn/node_cache.h"
@@ -51,7 +52,8 @@ class CommitBuilder {
   struct Inputs {
     btree::NodeSource& head;  // the newest state, unwritten groups included
     const ConflictWindow& window;
-    const CommitGroup* unpublished = nullptr;  // built before this one, not yet in the window
+    const RecentGroups& recent;
+    const CommitGroup* unpublished = nullptr;  // built before this one, not yet among the recent
     Sequence tail;                             // the last sequence given out
     btree::NodeLimits limits;
     bool wants_writes = false;

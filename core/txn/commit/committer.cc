@@ -132,6 +132,7 @@ absl::StatusOr<std::optional<Outcome>> Committer::FindOutcome(const Uuid& token)
 void Committer::Submit(std::unique_ptr<CommitRequest> request) {
   base::FailPoint("commit.submit");
   absl::Status failure;
+  bool take_turn = false;
   {
     base::MutexLock lock(mu_);
     failure = failure_;
@@ -148,11 +149,18 @@ void Committer::Submit(std::unique_ptr<CommitRequest> request) {
           return;
         }
       }
+      take_turn = request->options.turn == CommitTurn::kCaller && tasks_ == 0;
       queue_.push_back(std::move(request));
-      if (ShouldBuild()) Wake();
-      return;
+      take_turn = take_turn && ShouldBuild();
+      if (take_turn) {
+        ++tasks_;
+      } else if (ShouldBuild()) {
+        Wake();
+      }
     }
   }
+  if (take_turn) Work(CommitTurn::kCaller);
+  if (failure.ok()) return;
   request->Finish({failure, Sequence{0}, std::nullopt});
 }
 
@@ -168,12 +176,12 @@ void Committer::Wake() {
   if (wake_pending_) return;
   wake_pending_ = true;
   ++tasks_;
-  options_.pool->Schedule([this] { Work(); });
+  options_.pool->Schedule([this] { Work(CommitTurn::kPool); });
 }
 
-void Committer::Work() {
+void Committer::Work(CommitTurn turn) {
   mu_.Lock();
-  wake_pending_ = false;
+  if (turn == CommitTurn::kPool) wake_pending_ = false;
   for (;;) {
     if (ShouldBuild()) {
       building_ = true;
@@ -188,10 +196,12 @@ void Committer::Work() {
       mu_.Unlock();
       WriteOnce(group);
       mu_.Lock();
+      if (turn == CommitTurn::kCaller) break;
     } else {
       break;
     }
   }
+  if (turn == CommitTurn::kCaller && ShouldBuild()) Wake();
   --tasks_;
   changed_.NotifyAll();
   mu_.Unlock();
@@ -212,7 +222,7 @@ void Committer::BuildOnce() {
       queue_.pop_front();
     }
   }
-  AddToWindow(published);
+  Remember(std::move(published));
   std::vector<Answer> answers;
   Requests left;
   std::shared_ptr<CommitGroup> group;
@@ -243,13 +253,9 @@ void Committer::BuildOnce() {
   Send(std::move(answers));
 }
 
-void Committer::AddToWindow(const std::vector<std::shared_ptr<CommitGroup>>& groups) {
-  for (const auto& group : groups) {
-    // Snapshots lie between groups, so the group's last sequence says all.
-    for (const auto& [tree, net] : group->trees) {
-      for (const auto& [key, write] : net.writes) window_.Add(tree, key, group->last, write.change);
-    }
-  }
+void Committer::Remember(std::vector<std::shared_ptr<CommitGroup>> published) {
+  for (auto& group : published) recent_.Add(std::move(group));
+  recent_.Trim(Sequence{oldest_snapshot_.load(std::memory_order_acquire)});
 }
 
 absl::StatusOr<std::optional<Outcome>> Committer::EarlierOutcome(const CommitRequest& request) {
@@ -313,9 +319,9 @@ std::optional<CommitBuilder::Finished> Committer::Build(Requests requests,
                                                         Requests* left) {
   while (!requests.empty()) {
     const TreeId next_tree_id = build_state_.next_tree_id;
-    CommitBuilder builder(
-        {head_, window_, unpublished, built_tail_, options_.nodes, storage_.log().WantsWrites()},
-        build_state_);
+    CommitBuilder builder({head_, window_, recent_, unpublished, built_tail_, options_.nodes,
+                           storage_.log().WantsWrites()},
+                          build_state_);
     Requests added;
     base::FailPoint("commit.validate");
     AddRequests(builder, &requests, &added, answers, left);

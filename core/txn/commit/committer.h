@@ -12,6 +12,7 @@
 #include "core/txn/commit/commit_builder.h"
 #include "core/txn/commit/conflict_window.h"
 #include "core/txn/commit/meta_rows.h"
+#include "core/txn/commit/recent_groups.h"
 #include "core/txn/count_ledger.h"
 #include "core/txn/engine.h"
 #include "core/txn/node_cache.h"
@@ -65,13 +66,14 @@ class Committer {
     CommitResult result;
   };
 
-  void Work() SOP_EXCLUDES(mu_);
+  // kCaller: one group at most, what is left goes to the pool.
+  void Work(CommitTurn turn) SOP_EXCLUDES(mu_);
   bool ShouldBuild() const SOP_REQUIRES(mu_);
   void Wake() SOP_REQUIRES(mu_);
 
   // --- The builder; state marked "builder" is its own ---
   void BuildOnce() SOP_EXCLUDES(mu_);
-  void AddToWindow(const std::vector<std::shared_ptr<CommitGroup>>& groups);
+  void Remember(std::vector<std::shared_ptr<CommitGroup>> published);
   // Builds until a group stands; requests that cannot be in it get an answer, those that have to
   // wait are left.
   std::optional<CommitBuilder::Finished> Build(Requests requests, const CommitGroup* unpublished,
@@ -124,12 +126,16 @@ class Committer {
 
   // Builder.
   ConflictWindow window_;
+  RecentGroups recent_{window_};
   BuildState build_state_;
   Sequence built_tail_;
   OutcomeTotals outcome_totals_;
   uint64_t groups_since_fold_ = 0;
   uint64_t groups_since_sweep_ = 0;
   Sequence folded_through_;
+
+  // No snapshot is older; from the writer to the builder, which may see it late.
+  std::atomic<uint64_t> oldest_snapshot_{0};
 
   // The disk is full: removals go in groups of their own. A hint between writer and builder.
   std::atomic<bool> separate_removals_{false};
@@ -145,7 +151,7 @@ class Committer {
   size_t last_group_ SOP_GUARDED_BY(mu_) = 0;
   std::shared_ptr<CommitGroup> waiting_ SOP_GUARDED_BY(mu_);  // built, not yet with the writer
   std::shared_ptr<CommitGroup> writing_group_ SOP_GUARDED_BY(mu_);
-  // Published, their writes not yet in the window.
+  // Published, their writes not yet among the builder's.
   std::vector<std::shared_ptr<CommitGroup>> published_groups_ SOP_GUARDED_BY(mu_);
   bool wake_pending_ SOP_GUARDED_BY(mu_) = false;
   Uuid outcomes_removed_through_ SOP_GUARDED_BY(mu_);

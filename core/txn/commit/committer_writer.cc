@@ -90,6 +90,7 @@ absl::Status Committer::Publish(Sequence tail) {
     }
   }
   cache_.Publish(tail, oldest);
+  oldest_snapshot_.store(oldest.value, std::memory_order_release);
   if (drop_through.has_value()) {
     base::FailPoint("fold.drop");
     ledger_.DropThrough(*drop_through);
@@ -183,7 +184,9 @@ void Committer::Rebuild(std::shared_ptr<CommitGroup> group, const persistence::T
     base::MutexLock lock(mu_);
     published.swap(published_groups_);
   }
-  AddToWindow(published);
+  Remember(std::move(published));
+  // What is adopted comes after all that was published here.
+  recent_.MoveAll();
   for (const persistence::CommitRecord& record : moved.records) Adopt(record);
   const Sequence tail = moved.records.empty() ? storage_.log().Tail() : moved.records.back().last;
   const absl::Status status = Publish(tail);
