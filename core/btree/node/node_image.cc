@@ -291,17 +291,16 @@ void NodeImageBuilder::AppendItem(std::string_view suffix, const ItemView& item,
   out->append(item.value);
 }
 
-void NodeImageBuilder::StoreHeader(NodeKind kind, int level, size_t slots, size_t prefix_size,
-                                   const Stamps& stamps, std::string* out) {
+void NodeImageBuilder::StoreHeader(const Shape& shape, const Stamps& stamps, std::string* out) {
   char* const header = out->data();
   header[0] = static_cast<char>(kFormat);
-  header[1] = static_cast<char>(kind);
-  header[2] = static_cast<char>(level);
+  header[1] = static_cast<char>(shape.kind);
+  header[2] = static_cast<char>(shape.level);
   base::StoreLittle64(header + 8, stamps.sequence.value);
   base::StoreLittle64(header + 16, stamps.counts_sequence.value);
   base::StoreLittle32(header + 24, stamps.delta_bytes);
-  base::StoreLittle32(header + 28, static_cast<uint32_t>(slots));
-  base::StoreLittle32(header + 32, static_cast<uint32_t>(prefix_size));
+  base::StoreLittle32(header + 28, static_cast<uint32_t>(shape.slots));
+  base::StoreLittle32(header + 32, static_cast<uint32_t>(shape.prefix_size));
 }
 
 std::string NodeImageBuilder::Build(const Stamps& stamps) const {
@@ -314,7 +313,7 @@ std::string NodeImageBuilder::Build(const Stamps& stamps) const {
   std::string out;
   out.reserve(estimate);
   out.resize(NodeImage::kHeaderSize + entries_.size() * 8);
-  StoreHeader(kind_, level_, entries_.size(), prefix_size, stamps, &out);
+  StoreHeader({kind_, level_, entries_.size(), prefix_size}, stamps, &out);
   if (prefix_size > 0) out.append(entries_.back().key.substr(0, prefix_size));
   for (size_t i = 0; i < entries_.size(); ++i) {
     const std::string_view key = entries_[i].key;

@@ -134,9 +134,14 @@ class NodeImageBuilder {
   static uint32_t HeadOf(std::string_view suffix);
   static void AppendItem(std::string_view suffix, const ItemView& item, std::string* out);
   static void AppendChild(std::string_view suffix, const ChildView& child, std::string* out);
+  struct Shape {
+    NodeKind kind = NodeKind::kLeaf;
+    int level = 0;
+    size_t slots = 0;
+    size_t prefix_size = 0;
+  };
   // Fills the header but for the checksum. REQUIRES: `*out` has room for it.
-  static void StoreHeader(NodeKind kind, int level, size_t slots, size_t prefix_size,
-                          const Stamps& stamps, std::string* out);
+  static void StoreHeader(const Shape& shape, const Stamps& stamps, std::string* out);
 
  private:
   struct Entry {

@@ -28,7 +28,7 @@ class Splicer {
       : node_(node) {
     out_.reserve(most_bytes);
     out_.resize(NodeImage::kHeaderSize + slots * kSlotSize);
-    NodeImageBuilder::StoreHeader(node.kind(), node.level(), slots, node.prefix().size(), stamps,
+    NodeImageBuilder::StoreHeader({node.kind(), node.level(), slots, node.prefix().size()}, stamps,
                                   &out_);
     out_.append(node.prefix());
   }
