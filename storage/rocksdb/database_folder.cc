@@ -18,6 +18,24 @@ constexpr std::array<std::string_view, 7> kOurNames = {
 // What a repair puts aside and what it has not finished (upkeep/repair.h).
 constexpr std::string_view kAsidePrefix = "db.";
 
+bool IsNumber(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// Whether RocksDB makes files of that name. Leftovers among them are its own to remove.
+bool IsOfRocksDb(std::string_view name) {
+  for (const std::string_view known : {"CURRENT", "IDENTITY", "LOCK", "LOG", "archive", "lost"}) {
+    if (name == known) return true;
+  }
+  for (const std::string_view prefix : {"MANIFEST-", "OPTIONS-", "LOG.old"}) {
+    if (name.starts_with(prefix)) return true;
+  }
+  const size_t dot = name.find('.');
+  if (dot == std::string_view::npos || !IsNumber(name.substr(0, dot))) return false;
+  const std::string_view ending = name.substr(dot);
+  return ending == ".log" || ending == ".sst" || ending == ".blob" || ending == ".dbtmp";
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<DatabaseFolder>> DatabaseFolder::Enter(std::string path,
@@ -78,6 +96,11 @@ absl::StatusOr<std::vector<std::string>> DatabaseFolder::Strangers() const {
     return name.starts_with(kAsidePrefix) ||
            std::find(kOurNames.begin(), kOurNames.end(), name) != kOurNames.end();
   });
+  if (!files_.Exists(rocksdb_path())) return names;
+  SOP_ASSIGN_OR_RETURN(const std::vector<std::string> inner, files_.List(rocksdb_path()));
+  for (const std::string& name : inner) {
+    if (!IsOfRocksDb(name)) names.push_back("db/" + name);
+  }
   return names;
 }
 

@@ -43,7 +43,7 @@ class DatabaseFolder {
   std::string rocksdb_path() const { return path_ + "/db"; }
   std::string spill_path() const { return path_ + "/spill"; }
 
-  // Names in the folder that are none of ours. They are left alone.
+  // Names in the folder, and in its db/, that are none of ours nor of RocksDB's. They are left alone.
   absl::StatusOr<std::vector<std::string>> Strangers() const;
 
  private:

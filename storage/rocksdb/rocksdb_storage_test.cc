@@ -167,7 +167,8 @@ TEST_F(RocksDbStorageTest, StrangersAreReportedAndLeftAlone) {
   ASSERT_TRUE(files_.WriteDurably(Path("db/stranger"), "x").ok());
   ASSERT_TRUE(Open().ok());
   EXPECT_THAT(lines, ElementsAre(HasSubstr("/lost+found is"), HasSubstr("/notes\\x0a.txt is"),
-                                 HasSubstr("/lost+found is"), HasSubstr("/notes\\x0a.txt is")));
+                                 HasSubstr("/lost+found is"), HasSubstr("/notes\\x0a.txt is"),
+                                 HasSubstr("/db/stranger is")));
   EXPECT_TRUE(files_.Exists(Path("lost+found")));
   EXPECT_TRUE(files_.Exists(Path("notes\n.txt")));
   EXPECT_TRUE(files_.Exists(Path("db/stranger")));

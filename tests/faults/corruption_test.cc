@@ -198,6 +198,7 @@ class CorruptionTest : public ::testing::Test {
     }
     const Verdict verdict = ReadAll(**opened);
     EXPECT_EQ(verdict.wrong, "");
+    wrong_ += !verdict.wrong.empty();
     if (verdict.before_last_round > 0) {
       // The end of a log that was not closed looks like what a power loss leaves.
       EXPECT_TRUE(!was_closed && path.ends_with(".log")) << "acknowledged commits are gone";
@@ -226,6 +227,7 @@ class CorruptionTest : public ::testing::Test {
   uint64_t lost_ = 0;
   uint64_t others_served_ = 0;
   uint64_t cut_ = 0;
+  uint64_t wrong_ = 0;
   uint64_t unnamed_ = 0;
   uint64_t damaged_open_ = 0;  // a table or blob file is damaged, the database opens
   uint64_t found_ = 0;
@@ -272,8 +274,8 @@ TEST_F(CorruptionTest, NoAnswerIsWrong) {
       "unharmed, {} with the end of the log gone; check found {} of {} damaged files\n",
       cases, refused_, lost_, others_served_, unharmed_, cut_, found_, damaged_open_);
   fmt::print("{} errors did not name their store\n", unnamed_);
-  fmt::print("counter damages {}\ncounter wrong_answers 0\ncounter refused {}\ncounter lost {}\n",
-             cases, refused_, lost_);
+  fmt::print("counter damages {}\ncounter wrong_answers {}\ncounter refused {}\ncounter lost {}\n",
+             cases, wrong_, refused_, lost_);
 }
 
 }  // namespace
