@@ -62,6 +62,22 @@ absl::Status DatabaseOnDisk::Put(std::string_view store, const Content& items) {
   return database_->CommitAndWait(std::move(stores)).status;
 }
 
+absl::Status DatabaseOnDisk::Remove(std::string_view store, const std::vector<std::string>& keys) {
+  auto stores = database_->Begin();
+  SOP_ASSIGN_OR_RETURN(catalog::OpenStore * opened, stores->Open(store));
+  std::vector<catalog::WriteItem> writes;
+  for (const std::string& key : keys) writes.push_back({.key = btree::Key(btree::Scalar(key))});
+  const auto require = catalog::Require::kAll;
+  SOP_RETURN_IF_ERROR(catalog::OrderedStore(*opened).Remove(writes, require).status());
+  return database_->CommitAndWait(std::move(stores)).status;
+}
+
+absl::Status DatabaseOnDisk::RemoveStore(std::string_view store) {
+  auto stores = database_->Begin();
+  SOP_RETURN_IF_ERROR(stores->Remove(store));
+  return database_->CommitAndWait(std::move(stores)).status;
+}
+
 absl::StatusOr<DatabaseOnDisk::Content> DatabaseOnDisk::Read(std::string_view name) {
   auto stores = database_->Begin({txn::Mode::kReadOnly});
   auto content = ReadIn(*stores, name);

@@ -28,6 +28,8 @@ class DatabaseOnDisk {
 
   // Upserts items in one transaction; the store is made if it is not there.
   absl::Status Put(std::string_view store, const Content& items);
+  absl::Status Remove(std::string_view store, const std::vector<std::string>& keys);
+  absl::Status RemoveStore(std::string_view store);
   // Everything in a store, read forward; values of a backward page and the count must agree.
   absl::StatusOr<Content> Read(std::string_view store);
   // Writes out memory and compacts.
