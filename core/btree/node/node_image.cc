@@ -82,8 +82,9 @@ absl::StatusOr<std::shared_ptr<const NodeImage>> NodeImage::Parse(std::string by
   const uint64_t slots = base::LoadLittle32(bytes.data() + 28);
   const uint64_t prefix_size = base::LoadLittle32(bytes.data() + 32);
   if (kHeaderSize + slots * 8 + prefix_size > bytes.size()) return Damaged("slots out of bounds");
-  auto image = Adopt(std::move(bytes));
+  std::shared_ptr<NodeImage> image(new NodeImage(std::move(bytes)));
   SOP_RETURN_IF_ERROR(image->CheckCells());
+  image->cells_in_order_ = image->FindCellsInOrder();
   return image;
 }
 
@@ -129,7 +130,7 @@ uint32_t NodeImage::CellEnd(uint32_t slot) const {
                                static_cast<ptrdiff_t>(suffix_size + payload_size));
 }
 
-bool NodeImage::cells_in_order() const {
+bool NodeImage::FindCellsInOrder() const {
   if (slots_ == 0) return true;
   if (cell_offset(0) != kHeaderSize + slots_ * 8ULL + prefix_.size()) return false;
   for (uint32_t slot = 0; slot < slots_; ++slot) {

@@ -68,7 +68,7 @@ class NodeImage {
 
   // Whether the cells lie in the order of their slots, without gaps: so they do in
   // what NodeImageBuilder makes.
-  bool cells_in_order() const;
+  bool cells_in_order() const { return cells_in_order_; }
   // Where the cell of `slot` begins; for slots() where the image ends.
   uint32_t cell_offset(uint32_t slot) const {
     return slot == slots_ ? static_cast<uint32_t>(bytes_.size())
@@ -91,6 +91,7 @@ class NodeImage {
 
   explicit NodeImage(std::string bytes);
   absl::Status CheckCells() const;
+  bool FindCellsInOrder() const;
   const char* cell(uint32_t slot) const {
     return bytes_.data() + base::LoadLittle32(bytes_.data() + kHeaderSize + slot * 8ULL);
   }
@@ -103,6 +104,7 @@ class NodeImage {
   // Copies of header fields: a look-up need not touch the header's cache line.
   NodeKind kind_ = NodeKind::kDamaged;
   uint8_t level_ = 0;
+  bool cells_in_order_ = true;
   uint32_t slots_ = 0;
   std::string_view prefix_;
 };

@@ -1,6 +1,7 @@
 #include "core/btree/node/node_version.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 #include <utility>
 
@@ -22,6 +23,14 @@ const DeltaOperation* FindIn(const PendingDelta& delta, std::string_view key) {
       delta.operations.begin(), delta.operations.end(), key,
       [](const DeltaOperation& operation, std::string_view k) { return operation.key < k; });
   return it != delta.operations.end() && it->key == key ? &*it : nullptr;
+}
+
+// The first eight bytes as a number that orders like them.
+uint64_t HeadOf(std::string_view key) {
+  if (key.size() >= 8) return base::LoadBig64(key.data());
+  char padded[8] = {};
+  if (!key.empty()) std::memcpy(padded, key.data(), key.size());
+  return base::LoadBig64(padded);
 }
 
 using Filter = std::array<uint64_t, 4>;
@@ -290,18 +299,30 @@ bool NodeVersion::Find(std::string_view key, ItemView* item) const {
 
 // The newest operation of every key that a delta touches, ascending by key.
 std::vector<const DeltaOperation*> NodeVersion::NewestOperations() const {
-  std::vector<const DeltaOperation*> newest;
+  struct Place {
+    uint64_t head;  // orders like the key as far as it goes
+    const DeltaOperation* operation;
+    int age;
+  };
+  absl::InlinedVector<Place, 48> places;
+  int age = 0;
   for (const PendingDelta* delta = deltas_.get(); delta != nullptr; delta = delta->older.get()) {
-    for (const DeltaOperation& operation : delta->operations) newest.push_back(&operation);
+    for (const DeltaOperation& operation : delta->operations) {
+      places.push_back({HeadOf(operation.key), &operation, age});
+    }
+    ++age;
   }
-  const auto by_key = [](const DeltaOperation* a, const DeltaOperation* b) {
-    return a->key < b->key;
-  };
-  std::stable_sort(newest.begin(), newest.end(), by_key);
-  const auto same_key = [](const DeltaOperation* a, const DeltaOperation* b) {
-    return a->key == b->key;
-  };
-  newest.erase(std::unique(newest.begin(), newest.end(), same_key), newest.end());
+  std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
+    if (a.head != b.head) return a.head < b.head;
+    const int order = a.operation->key.compare(b.operation->key);
+    return order != 0 ? order < 0 : a.age < b.age;
+  });
+  std::vector<const DeltaOperation*> newest;
+  newest.reserve(places.size());
+  for (const Place& place : places) {
+    if (!newest.empty() && newest.back()->key == place.operation->key) continue;
+    newest.push_back(place.operation);
+  }
   return newest;
 }
 
