@@ -1,5 +1,8 @@
 #include "core/txn/count_ledger.h"
 
+#include <algorithm>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "core/base/bytes.h"
@@ -67,16 +70,35 @@ absl::StatusOr<Sequence> CountRecordSequence(std::string_view key) {
   return Sequence{base::LoadBig64(key.data() + kCountRecordsBegin.size())};
 }
 
+std::vector<CountLedger::Key>& CountLedger::TouchedBy(Sequence sequence) {
+  if (order_.empty() || order_.back().first != sequence)
+    order_.emplace_back(sequence, std::vector<Key>());
+  return order_.back().second;
+}
+
 void CountLedger::Add(Sequence sequence, std::span<const TreeCountChange> changes) {
   if (changes.empty()) return;
   base::WriterLock lock(mu_);
-  std::vector<Key> touched;
+  std::vector<Key>& touched = TouchedBy(sequence);
   for (const TreeCountChange& row : changes) {
     const Key key{row.tree, row.change.inner};
     nodes_[key].push_back({sequence, row.change.child, row.change.amount});
     if (touched.empty() || touched.back() != key) touched.push_back(key);
   }
-  order_.emplace_back(sequence, std::move(touched));
+}
+
+void CountLedger::NoteImage(Sequence sequence, const Node& node) {
+  base::WriterLock lock(mu_);
+  const Key key{node.tree, node.inner};
+  const auto it = nodes_.find(key);
+  if (it == nodes_.end()) return;
+  it->second.push_back({sequence, NodeId{0}, 0});
+  TouchedBy(sequence).push_back(key);
+}
+
+void CountLedger::AssumeImages(Sequence through) {
+  base::WriterLock lock(mu_);
+  unnoted_through_ = std::max(unnoted_through_, through);
 }
 
 void CountLedger::DropAbove(Sequence sequence) {
@@ -92,19 +114,78 @@ void CountLedger::DropAbove(Sequence sequence) {
   }
 }
 
+// What was compacted is no longer in order_, so all nodes are looked at: once for a folding.
 void CountLedger::DropThrough(Sequence sequence) {
   base::WriterLock lock(mu_);
-  while (!order_.empty() && order_.front().first <= sequence) {
-    for (const Key& key : order_.front().second) {
-      const auto it = nodes_.find(key);
-      if (it == nodes_.end()) continue;
-      while (!it->second.empty() && it->second.front().sequence <= sequence) {
-        it->second.pop_front();
-      }
-      if (it->second.empty()) nodes_.erase(it);
-    }
-    order_.pop_front();
+  absl::erase_if(nodes_, [&](auto& node) {
+    Entries& entries = node.second;
+    entries.erase(entries.begin(), FirstAfter(entries, sequence));
+    return entries.empty();
+  });
+  while (!order_.empty() && order_.front().first <= sequence) order_.pop_front();
+  while (!epochs_.empty() && epochs_.front().folding.through <= sequence) epochs_.pop_front();
+}
+
+CountLedger::Entries::const_iterator CountLedger::FirstAfter(const Entries& entries,
+                                                             Sequence sequence) {
+  return std::upper_bound(
+      entries.begin(), entries.end(), sequence,
+      [](Sequence value, const Entry& entry) { return value < entry.sequence; });
+}
+
+void CountLedger::Compact(const Folding& folding, std::span<const Sequence> snapshots) {
+  base::WriterLock lock(mu_);
+  epochs_.push_back({folding, SIZE_MAX});
+  while (!order_.empty() && order_.front().first <= folding.through) order_.pop_front();
+  for (Epoch& epoch : epochs_) {
+    // Whoever sees the folding needs nothing of it, nor who is before all of its records.
+    const auto begin = std::upper_bound(snapshots.begin(), snapshots.end(), epoch.folding.after);
+    const auto end = std::lower_bound(begin, snapshots.end(), epoch.folding.folded);
+    const auto needing = static_cast<size_t>(end - begin);
+    // Snapshots only go: an equal number means the same ones.
+    if (std::exchange(epoch.snapshots, needing) == needing) continue;
+    for (auto& node : nodes_) CompactNode(epoch.folding, {begin, end}, &node.second);
   }
+  std::erase_if(epochs_, [](const Epoch& epoch) { return epoch.snapshots == 0; });
+  absl::erase_if(nodes_, [](const auto& node) { return node.second.empty(); });
+}
+
+void CountLedger::CompactNode(const Folding& folding, std::span<const Sequence> snapshots,
+                              Entries* entries) {
+  const auto begin = FirstAfter(*entries, folding.after);
+  const auto end = FirstAfter(*entries, folding.through);
+  if (begin == end) return;
+  Entries kept;
+  // Of the run being summed up: where each child's sum is. All sums of a run count from its newest
+  // record on, which no snapshot divides.
+  absl::flat_hash_map<NodeId, size_t> sums;
+  size_t run = 0;
+  const auto end_run = [&](Sequence newest) {
+    for (; run < kept.size(); ++run) kept[run].sequence = newest;
+    sums.clear();
+  };
+  auto snapshot = snapshots.begin();
+  Sequence newest;
+  for (auto entry = begin; entry != end; ++entry) {
+    const auto next = std::lower_bound(snapshot, snapshots.end(), entry->sequence);
+    if (next == snapshots.end()) break;  // newer than all snapshots that lack the folding
+    const bool image = entry->child.value == 0;
+    const bool alone = image || entry->sequence <= unnoted_through_;
+    if (alone || next != snapshot) end_run(newest);
+    snapshot = next;
+    newest = entry->sequence;
+    if (image && !kept.empty() && kept.back().child.value == 0) kept.pop_back();
+    const auto [sum, first] = sums.try_emplace(entry->child, kept.size());
+    if (first) {
+      kept.push_back(*entry);
+    } else {
+      kept[sum->second].amount += entry->amount;
+    }
+    if (alone) end_run(newest);
+  }
+  end_run(newest);
+  const auto rest = entries->erase(begin, end);
+  entries->insert(rest, kept.begin(), kept.end());
 }
 
 void CountLedger::Complete(const Node& node, const Span& span, std::span<const NodeId> children,
@@ -114,18 +195,20 @@ void CountLedger::Complete(const Node& node, const Span& span, std::span<const N
   if (it == nodes_.end()) return;
   absl::flat_hash_map<NodeId, size_t> places;
   for (size_t i = 0; i < children.size(); ++i) places[children[i]] = i;
-  for (const Entry& entry : it->second) {
-    if (entry.sequence <= span.after || entry.sequence > span.through) continue;
-    const auto place = places.find(entry.child);
-    if (place != places.end()) counts[place->second] += static_cast<uint64_t>(entry.amount);
+  const Entries& entries = it->second;
+  for (auto entry = FirstAfter(entries, span.after);
+       entry != entries.end() && entry->sequence <= span.through; ++entry) {
+    const auto place = places.find(entry->child);
+    if (place != places.end()) counts[place->second] += static_cast<uint64_t>(entry->amount);
   }
 }
 
-std::vector<CountLedger::Node> CountLedger::InnerNodes(Sequence through) const {
+std::vector<CountLedger::Node> CountLedger::InnerNodes(const Span& span) const {
   base::ReaderLock lock(mu_);
   std::vector<Node> nodes;
   for (const auto& [key, entries] : nodes_) {
-    if (!entries.empty() && entries.front().sequence <= through) {
+    const auto first = FirstAfter(entries, span.after);
+    if (first != entries.end() && first->sequence <= span.through) {
       nodes.push_back({key.first, key.second});
     }
   }
@@ -144,6 +227,13 @@ std::vector<Sequence> CountLedger::Records(Sequence after, Sequence through) con
 size_t CountLedger::records() const {
   base::ReaderLock lock(mu_);
   return order_.size();
+}
+
+size_t CountLedger::entries() const {
+  base::ReaderLock lock(mu_);
+  size_t entries = 0;
+  for (const auto& [key, list] : nodes_) entries += list.size();
+  return entries;
 }
 
 }  // namespace sop::txn

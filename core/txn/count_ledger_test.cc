@@ -1,6 +1,9 @@
 #include "core/txn/count_ledger.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -107,7 +110,7 @@ class LedgerOracle {
     }
     EXPECT_EQ(ledger_.Records(Sequence{0}, Sequence{through}), sequences);
     std::vector<std::pair<TreeId, NodeId>> found;
-    for (const CountLedger::Node& node : ledger_.InnerNodes(Sequence{through})) {
+    for (const CountLedger::Node& node : ledger_.InnerNodes({Sequence{0}, Sequence{through}})) {
       found.emplace_back(node.tree, node.inner);
     }
     std::sort(nodes.begin(), nodes.end());
@@ -127,6 +130,145 @@ TEST(CountLedgerTest, SaysWhatAPlainListSays) {
     SCOPED_TRACE(fmt::format("SOP_SEED={}", seed + i));
     LedgerOracle(seed + i).Run(400);
   }
+}
+
+// A database's life: groups, images written whole, foldings, snapshots held. Every snapshot must be
+// told the counts of its time, whichever image of the node it sees.
+class HeldSnapshots {
+ public:
+  explicit HeldSnapshots(uint64_t seed) : random_(seed) {}
+
+  void Run(int steps) {
+    for (int step = 0; step < steps && !testing::Test::HasFailure(); ++step) {
+      const uint64_t what = Below(40);
+      if (what == 0) {
+        Fold();
+      } else if (what == 1) {
+        Hold();
+      } else if (what == 2 && !held_.empty()) {
+        held_.erase(std::next(held_.begin(), static_cast<ptrdiff_t>(Below(held_.size()))));
+      } else if (what < 8) {
+        CheckAll();
+      } else {
+        Commit();
+      }
+    }
+    CheckAll();
+  }
+  void Grow(int groups, int groups_between_folds) {
+    for (int group = 1; group <= groups; ++group) {
+      Commit();
+      if (group % groups_between_folds == 0) Fold();
+    }
+  }
+  void Hold() { held_.insert(tail_); }
+  void Release() { held_.clear(); }
+  void CheckAll() {
+    for (const uint64_t snapshot : held_) CheckAt(snapshot);
+    CheckAt(tail_);
+  }
+  void Fold() {
+    const CountLedger::Folding folding{Sequence{folded_}, Sequence{tail_}, Sequence{tail_ + 1}};
+    for (const auto& node : ledger_.InnerNodes({folding.after, folding.through})) {
+      images_[node.inner.value][tail_ + 1] = tail_;
+    }
+    folded_ = tail_++;
+    folds_[tail_] = folded_;
+    std::vector<Sequence> snapshots;
+    for (const uint64_t snapshot : held_) snapshots.push_back(Sequence{snapshot});
+    const uint64_t oldest = held_.empty() ? tail_ : *held_.begin();
+    snapshots.push_back(Sequence{tail_});
+    while (!folds_.empty() && folds_.begin()->first <= oldest) {
+      ledger_.DropThrough(Sequence{folds_.begin()->second});
+      folds_.erase(folds_.begin());
+    }
+    ledger_.Compact(folding, snapshots);
+  }
+  size_t entries() const { return ledger_.entries(); }
+
+ private:
+  static constexpr uint64_t kNodes = 4;
+  static constexpr uint64_t kChildren = 5;
+
+  uint64_t Below(uint64_t bound) { return random_.Next64() % bound; }
+
+  void Commit() {
+    tail_ += 1 + Below(2);
+    const uint64_t inner = 1 + Below(kNodes);
+    if (Below(10) == 0) {
+      // Its image holds the counts, and nobody else says what they are.
+      ledger_.NoteImage(Sequence{tail_}, {TreeId{1}, NodeId{inner}});
+      images_[inner][tail_] = tail_;
+      const uint64_t child = 10 + Below(kChildren);
+      totals_[{inner, child}][tail_] = Total(inner, child, tail_) + Below(9);
+      return;
+    }
+    std::vector<TreeCountChange> changes;
+    for (uint64_t i = 1 + Below(3); i > 0; --i) {
+      const uint64_t child = 10 + Below(kChildren);
+      const auto amount = static_cast<int64_t>(Below(9)) - 4;
+      changes.push_back(Change(1, inner, child, amount));
+      totals_[{inner, child}][tail_] = Total(inner, child, tail_) + static_cast<uint64_t>(amount);
+    }
+    ledger_.Add(Sequence{tail_}, changes);
+  }
+  static uint64_t At(const std::map<uint64_t, uint64_t>& map, uint64_t sequence) {
+    const auto after = map.upper_bound(sequence);
+    return after == map.begin() ? 0 : std::prev(after)->second;
+  }
+  uint64_t Total(uint64_t inner, uint64_t child, uint64_t at) {
+    return At(totals_[{inner, child}], at);
+  }
+  void CheckAt(uint64_t snapshot) {
+    for (uint64_t inner = 1; inner <= kNodes; ++inner) {
+      const uint64_t image = At(images_[inner], snapshot);
+      for (uint64_t child = 10; child < 10 + kChildren; ++child) {
+        uint64_t count = Total(inner, child, image);
+        const NodeId id{child};
+        ledger_.Complete({TreeId{1}, NodeId{inner}}, {Sequence{image}, Sequence{snapshot}},
+                         {&id, 1}, {&count, 1});
+        ASSERT_EQ(count, Total(inner, child, snapshot))
+            << "node " << inner << " child " << child << " at " << snapshot << " of " << tail_;
+      }
+    }
+  }
+
+  base::SeededRandom random_;
+  CountLedger ledger_;
+  uint64_t tail_ = 0;
+  uint64_t folded_ = 0;
+  std::set<uint64_t> held_;
+  std::map<uint64_t, uint64_t> folds_;                       // group: what it folds through
+  std::map<uint64_t, std::map<uint64_t, uint64_t>> images_;  // node: since when: counts as of
+  std::map<std::pair<uint64_t, uint64_t>, std::map<uint64_t, uint64_t>> totals_;
+};
+
+TEST(CountLedgerTest, EverySnapshotHeldIsToldTheCountsOfItsTime) {
+  const uint64_t seed = TestSeed(17);
+  for (uint64_t i = 0; i < 30 && !testing::Test::HasFailure(); ++i) {
+    SCOPED_TRACE(fmt::format("SOP_SEED={}", seed + i));
+    HeldSnapshots(seed + i).Run(600);
+  }
+}
+
+TEST(CountLedgerTest, MemoryFollowsSnapshotsNotGroups) {
+  HeldSnapshots run(TestSeed(23));
+  run.Grow(550, 100);
+  run.Hold();
+  run.Grow(20'000, 100);
+  run.CheckAll();
+  // What one folding has, and the sums before one snapshot.
+  EXPECT_LE(run.entries(), 400u);
+  for (int i = 0; i < 20; ++i) {
+    run.Grow(137, 100);
+    run.Hold();
+    run.Grow(1'000, 100);
+  }
+  run.CheckAll();
+  EXPECT_LE(run.entries(), 400u + 20 * 60);
+  run.Release();
+  run.Fold();
+  EXPECT_EQ(run.entries(), 0u);
 }
 
 TEST(CountLedgerTest, RecordsAscendByKey) {

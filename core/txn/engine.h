@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "core/base/random.h"
 #include "core/base/thread_pool.h"
 #include "core/persistence/storage.h"
+#include "core/txn/commit/commit_stages.h"
 #include "core/txn/commit/outcome.h"
 #include "core/txn/limits.h"
 #include "core/txn/transaction.h"
@@ -64,6 +66,7 @@ struct CommitResult {
   Sequence version;
   // OK only: `token` had committed before; this is that commit's `reply`.
   std::optional<std::string> earlier_reply;
+  CommitTimes times = {};
 };
 
 // Transactions over one Storage: snapshots, node cache, group committer, outcomes. The storage must
@@ -125,8 +128,12 @@ class Engine {
     uint64_t whole_images = 0;
     uint64_t count_records = 0;
     uint64_t queued = 0;
-    uint64_t snapshots = 0;  // kept track of; released ones are swept now and then
+    uint64_t snapshots = 0;          // held, the newest included
+    absl::Duration oldest_snapshot;  // its age
+    uint64_t count_entries = 0;
+    int64_t cache_bytes = 0;
     NodeCache::Counters cache;
+    std::array<base::DurationHistogram::Counts, kCommitStages> stages = {};
   };
   Statistics statistics() const;
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "core/base/ids.h"
 #include "core/btree/tree.h"
 #include "core/persistence/storage.h"
@@ -16,11 +17,17 @@ namespace sop::txn {
 // Thread-safe: immutable; cache and ledger synchronise themselves.
 class Snapshot {
  public:
+  // `taken_at` is monotonic.
   Snapshot(Sequence sequence, std::shared_ptr<const persistence::StorageSnapshot> storage,
-           NodeCache& cache, const CountLedger& ledger)
-      : sequence_(sequence), storage_(std::move(storage)), cache_(cache), ledger_(ledger) {}
+           NodeCache& cache, const CountLedger& ledger, absl::Duration taken_at)
+      : sequence_(sequence),
+        storage_(std::move(storage)),
+        cache_(cache),
+        ledger_(ledger),
+        taken_at_(taken_at) {}
 
   Sequence sequence() const { return sequence_; }
+  absl::Duration taken_at() const { return taken_at_; }
   const persistence::StorageSnapshot& storage() const { return *storage_; }
 
   // The node as of sequence(), from the cache or from storage; null if it does not exist.
@@ -31,6 +38,7 @@ class Snapshot {
   const std::shared_ptr<const persistence::StorageSnapshot> storage_;
   NodeCache& cache_;
   const CountLedger& ledger_;
+  const absl::Duration taken_at_;
 };
 
 // Parses what storage gave for a node and completes the counts of an inner one. Damage names the

@@ -28,6 +28,8 @@ namespace sop::txn {
 struct CommitRequest {
   std::shared_ptr<Transaction> transaction;
   CommitOptions options;
+  absl::Duration submitted;  // monotonic
+  int64_t queued_nanos = 0;
   absl::InlinedVector<absl::AnyInvocable<void(CommitResult)>, 1> done;  // joined repetitions too
   Sequence version;
 
@@ -70,6 +72,7 @@ struct CommitGroup {
   std::vector<std::pair<TreeId, NodeId>> installed;
   size_t bytes = 0;
   base::MemoryCharge charge;
+  CommitTimes times = {};  // all but kQueue
   // What the builder's state was before this group, to be restored if it is not written.
   TreeId next_tree_id_before;
   OutcomeTotals outcome_totals_before;

@@ -79,7 +79,15 @@ absl::Status Committer::Start() {
                          }));
   SOP_RETURN_IF_ERROR(status);
   groups_since_fold_ = ledger_.records();
+  ledger_.AssumeImages(storage_.log().Tail());
   return Publish(storage_.log().Tail());
+}
+
+void Committer::Stopwatch::End(CommitStage stage, CommitTimes* times) {
+  const absl::Duration now = committer_.options_.clock->Monotonic();
+  const int64_t nanos = absl::ToInt64Nanoseconds(now - std::exchange(begun_, now));
+  (*times)[static_cast<size_t>(stage)] = nanos;
+  committer_.stages_.Record(stage, nanos);
 }
 
 std::shared_ptr<const Snapshot> Committer::published() const {
@@ -100,8 +108,20 @@ Engine::Statistics Committer::statistics() const {
     statistics.queued = queue_.size();
   }
   {
+    std::vector<std::shared_ptr<const Snapshot>> held;  // released after the lock
     base::MutexLock lock(published_mu_);
-    statistics.snapshots = snapshots_.size();
+    for (const auto& kept : snapshots_) {
+      if (auto alive = kept.lock()) held.push_back(std::move(alive));
+    }
+    statistics.snapshots = held.size();
+    if (!held.empty()) {
+      statistics.oldest_snapshot = options_.clock->Monotonic() - held.front()->taken_at();
+    }
+  }
+  statistics.count_entries = ledger_.entries();
+  statistics.cache_bytes = cache_.charged_bytes();
+  for (size_t i = 0; i < kCommitStages; ++i) {
+    statistics.stages[i] = stages_.Read(static_cast<CommitStage>(i));
   }
   statistics.count_records = ledger_.records();
   statistics.cache = const_cast<NodeCache&>(cache_).counters();
@@ -130,6 +150,7 @@ absl::StatusOr<std::optional<Outcome>> Committer::FindOutcome(const Uuid& token)
 }
 
 void Committer::Submit(std::unique_ptr<CommitRequest> request) {
+  request->submitted = options_.clock->Monotonic();
   base::FailPoint("commit.submit");
   absl::Status failure;
   bool take_turn = false;
@@ -221,6 +242,12 @@ void Committer::BuildOnce() {
       requests.push_back(std::move(queue_.front()));
       queue_.pop_front();
     }
+  }
+  const absl::Duration now = options_.clock->Monotonic();
+  for (const auto& request : requests) {
+    // Once more for one that has to wait for the next group.
+    request->queued_nanos = absl::ToInt64Nanoseconds(now - request->submitted);
+    stages_.Record(CommitStage::kQueue, request->queued_nanos);
   }
   Remember(std::move(published));
   std::vector<Answer> answers;
@@ -323,9 +350,12 @@ std::optional<CommitBuilder::Finished> Committer::Build(Requests requests,
                            storage_.log().WantsWrites()},
                           build_state_);
     Requests added;
+    Stopwatch stopwatch(*this);
+    CommitTimes times = {};
     base::FailPoint("commit.validate");
     AddRequests(builder, &requests, &added, answers, left);
     base::FailPoint("commit.validated");
+    stopwatch.End(CommitStage::kValidate, &times);
     if (added.empty() && !builder.broken()) return std::nullopt;
     TreeId damaged;
     if (!builder.broken()) {
@@ -334,6 +364,8 @@ std::optional<CommitBuilder::Finished> Committer::Build(Requests requests,
       if (finished.ok()) {
         base::FailPoint("commit.built");
         finished->group->requests = std::move(added);
+        stopwatch.End(CommitStage::kApply, &times);
+        finished->group->times = times;
         return *std::move(finished);
       }
       // Whoever writes the tree that cannot be read is told; the others try again.
@@ -356,11 +388,15 @@ std::optional<CommitBuilder::Finished> Committer::Build(Requests requests,
 
 std::shared_ptr<CommitGroup> Committer::Install(CommitBuilder::Finished finished) {
   std::shared_ptr<CommitGroup> group = std::move(finished.group);
+  ledger_.Add(group->last, finished.counts);
   for (CommitBuilder::Node& node : finished.nodes) {
+    if (node.version != nullptr && !node.version->is_leaf() &&
+        node.version->image().counts_sequence() == group->last) {
+      ledger_.NoteImage(group->last, {node.tree, node.node});
+    }
     cache_.Install(node.tree, node.node, group->last, std::move(node.version));
     group->installed.emplace_back(node.tree, node.node);
   }
-  ledger_.Add(group->last, finished.counts);
   built_tail_ = group->last;
   group->charge = base::MemoryCharge(options_.memory);
   group->charge.Set(static_cast<int64_t>(group->bytes) * kGroupBytesPerWrittenByte);

@@ -66,6 +66,19 @@ class Committer {
     CommitResult result;
   };
 
+  // Times one stage after the other.
+  class Stopwatch {
+   public:
+    explicit Stopwatch(Committer& committer)
+        : committer_(committer), begun_(committer.options_.clock->Monotonic()) {}
+    // Records what passed since the construction or the last call.
+    void End(CommitStage stage, CommitTimes* times);
+
+   private:
+    Committer& committer_;
+    absl::Duration begun_;
+  };
+
   // kCaller: one group at most, what is left goes to the pool.
   void Work(CommitTurn turn) SOP_EXCLUDES(mu_);
   bool ShouldBuild() const SOP_REQUIRES(mu_);
@@ -95,7 +108,9 @@ class Committer {
 
   // --- The writer ---
   void WriteOnce(std::shared_ptr<CommitGroup> group) SOP_EXCLUDES(mu_);
-  absl::Status Publish(Sequence tail) SOP_EXCLUDES(mu_, published_mu_);
+  // `folding`: what the group folded, if it did.
+  absl::Status Publish(Sequence tail, const std::optional<CountLedger::Folding>& folding = {})
+      SOP_EXCLUDES(mu_, published_mu_);
   void Refuse(std::shared_ptr<CommitGroup> group, const absl::Status& status) SOP_EXCLUDES(mu_);
   void Rebuild(std::shared_ptr<CommitGroup> group, const persistence::TailMoved& moved)
       SOP_EXCLUDES(mu_);
@@ -115,6 +130,8 @@ class Committer {
   CountLedger ledger_;
   NodeCache cache_;
   HeadSource head_;
+
+  CommitStages stages_;
 
   mutable base::Mutex published_mu_;
   std::shared_ptr<const Snapshot> published_ SOP_GUARDED_BY(published_mu_);

@@ -17,7 +17,9 @@ using persistence::NodeAction;
 void Committer::WriteOnce(std::shared_ptr<CommitGroup> group) {
   const Sequence expected{group->first.value - 1};
   base::FailPoint("commit.append");
+  Stopwatch stopwatch(*this);
   auto appended = storage_.log().Append(expected, group->record, group->durability);
+  stopwatch.End(CommitStage::kWrite, &group->times);
   base::FailPoint("commit.appended");
   if (!appended.ok()) {
     const Reason reason = ReasonOf(appended.status());
@@ -32,12 +34,13 @@ void Committer::WriteOnce(std::shared_ptr<CommitGroup> group) {
     Rebuild(std::move(group), *moved);
     return;
   }
+  std::optional<CountLedger::Folding> folding;
   if (group->fold_through.has_value()) {
     base::FailPoint("fold.appended");
-    base::MutexLock lock(published_mu_);
-    folded_.emplace_back(group->last, *group->fold_through);
+    folding = {group->folded_through_before, *group->fold_through, group->last};
   }
-  const absl::Status status = Publish(group->last);
+  const absl::Status status = Publish(group->last, folding);
+  stopwatch.End(CommitStage::kPublish, &group->times);
   base::FailPoint("commit.published");
   if (!status.ok()) {
     Fail(std::move(group), status);
@@ -47,7 +50,9 @@ void Committer::WriteOnce(std::shared_ptr<CommitGroup> group) {
   std::vector<Answer> answers;
   for (auto& request : group->requests) {
     const Sequence version = request->version;
-    answers.push_back({std::move(request), {absl::OkStatus(), version, std::nullopt}});
+    CommitTimes times = group->times;
+    times[0] = request->queued_nanos;
+    answers.push_back({std::move(request), {absl::OkStatus(), version, std::nullopt, times}});
   }
   {
     base::MutexLock lock(mu_);
@@ -63,13 +68,14 @@ void Committer::WriteOnce(std::shared_ptr<CommitGroup> group) {
   Send(std::move(answers));
 }
 
-absl::Status Committer::Publish(Sequence tail) {
+absl::Status Committer::Publish(Sequence tail, const std::optional<CountLedger::Folding>& folding) {
   SOP_ASSIGN_OR_RETURN(auto storage_snapshot, storage_.nodes().TakeSnapshot());
   base::FailPoint("publish.snapshot");
-  auto snapshot =
-      std::make_shared<const Snapshot>(tail, std::move(storage_snapshot), cache_, ledger_);
+  auto snapshot = std::make_shared<const Snapshot>(tail, std::move(storage_snapshot), cache_,
+                                                   ledger_, options_.clock->Monotonic());
   std::shared_ptr<const Snapshot> previous;  // released after the lock
   std::shared_ptr<const Snapshot> front;
+  std::vector<std::shared_ptr<const Snapshot>> held;
   Sequence oldest;
   std::optional<Sequence> drop_through;
   {
@@ -84,6 +90,12 @@ absl::Status Committer::Publish(Sequence tail) {
       std::erase_if(snapshots_, [](const auto& kept) { return kept.expired(); });
       sweep_snapshots_at_ = std::max<size_t>(64, snapshots_.size() * 2);
     }
+    if (folding.has_value()) {
+      folded_.emplace_back(folding->folded, folding->through);
+      for (const auto& kept : snapshots_) {
+        if (auto alive = kept.lock()) held.push_back(std::move(alive));
+      }
+    }
     while (!folded_.empty() && folded_.front().first <= oldest) {
       drop_through = folded_.front().second;
       folded_.pop_front();
@@ -94,6 +106,11 @@ absl::Status Committer::Publish(Sequence tail) {
   if (drop_through.has_value()) {
     base::FailPoint("fold.drop");
     ledger_.DropThrough(*drop_through);
+  }
+  if (folding.has_value()) {
+    std::vector<Sequence> sequences;
+    for (const auto& alive : held) sequences.push_back(alive->sequence());
+    ledger_.Compact(*folding, sequences);
   }
   return absl::OkStatus();
 }
@@ -147,6 +164,7 @@ void Committer::Refuse(std::shared_ptr<CommitGroup> group, const absl::Status& s
 
 // Another committer's records; the builder is stopped.
 void Committer::Adopt(const persistence::CommitRecord& record) {
+  ledger_.AssumeImages(record.last);
   for (const persistence::NodeChange& change : record.nodes) {
     cache_.Invalidate(change.tree, change.node, record.last);
   }
@@ -260,7 +278,8 @@ absl::StatusOr<CommitBuilder::Finished> Committer::BuildFold() {
   group.record.only_removes = true;
   group.record.first = group.first;
   group.record.last = group.last;
-  for (const CountLedger::Node& node : ledger_.InnerNodes(snapshot->sequence())) {
+  for (const CountLedger::Node& node :
+       ledger_.InnerNodes({folded_through_, snapshot->sequence()})) {
     SOP_RETURN_IF_ERROR(FoldNode(node, *snapshot, &group.record));
   }
   for (const Sequence sequence : ledger_.Records(folded_through_, snapshot->sequence())) {
@@ -296,7 +315,13 @@ absl::Status Committer::FoldNode(const CountLedger::Node& node, const Snapshot& 
     operation.amount = static_cast<int64_t>(growth[slot]);
     delta.operations.push_back(operation);
   }
-  if (delta.operations.empty()) return absl::OkStatus();
+  if (delta.operations.empty() && !children.empty()) {
+    // Nothing changed in the end; this says that the image's counts are those of the folding.
+    btree::DeltaOperation none;
+    none.kind = btree::DeltaKind::kCounts;
+    none.child = children.front();
+    delta.operations.push_back(none);
+  }
   base::FailPoint("fold.node");
   record->nodes.push_back({node.tree, node.inner, NodeAction::kMerge, btree::EncodeDelta(delta)});
   return absl::OkStatus();
