@@ -1,3 +1,5 @@
+#include <sys/resource.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -115,6 +117,18 @@ sigset_t BlockEndSignals() {
   return signals;
 }
 
+// As many open files as the system allows at all: a database takes a dozen, a client one, and the
+// usual 1,024 would end at 80 databases.
+void RaiseOpenFiles() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == files.rlim_max) return;
+  files.rlim_cur = files.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &files) != 0) {
+    observe::Log(config::LogLevel::kWarning, "the limit of open files cannot be raised",
+                 {{"limit", std::to_string(files.rlim_max)}});
+  }
+}
+
 int Fail(const absl::Status& status, int code) {
   std::fprintf(stderr, "sopd: %s\n", std::string(status.message()).c_str());
   return code;
@@ -130,6 +144,7 @@ void FailStop(const absl::Status& status) {
 int Serve(const config::ServerOptions& options) {
   const sigset_t signals = BlockEndSignals();
   observe::OpenLog(options.log_level, options.log_format);
+  RaiseOpenFiles();
   RocksDbOpener opener(options);
   auto daemon = Daemon::Start(
       {.config = options,

@@ -5,12 +5,12 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/file_checksum.h>
 #include <rocksdb/filter_policy.h>
-#include <rocksdb/statistics.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_buffer_manager.h>
 
 #include "storage/rocksdb/node_memtable.h"
 #include "storage/rocksdb/node_merge_operator.h"
+#include "storage/rocksdb/ticker_statistics.h"
 
 namespace sop::rocksdb_storage {
 namespace {
@@ -102,7 +102,7 @@ rocksdb::DBOptions TunedOptions(const RocksDbEnvironment& environment) {
   options.max_bgerror_resume_count = 0;
   // Every byte of a table or blob file can be held against the manifest.
   options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
-  options.statistics = rocksdb::CreateDBStatistics();
+  options.statistics = std::make_shared<TickerStatistics>();
   options.statistics->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
