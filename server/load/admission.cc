@@ -51,13 +51,17 @@ absl::Status Admission::Refuse(std::atomic<uint64_t>& counter, absl::Status why)
 Admitted::Admitted(Admission& admission, Admission::Shape shape)
     : admission_(admission),
       shape_(shape),
+      counted_(shape != Admission::Shape::kPartOfStream),
       request_(admission.options_.budget),
       answer_(admission.options_.budget) {
-  if (shape_ != Admission::Shape::kPartOfStream) count().fetch_add(1, std::memory_order_relaxed);
+  if (counted_) count().fetch_add(1, std::memory_order_relaxed);
 }
 
-Admitted::~Admitted() {
-  if (shape_ != Admission::Shape::kPartOfStream) count().fetch_sub(1, std::memory_order_relaxed);
+Admitted::~Admitted() { Answered(); }
+
+void Admitted::Answered() {
+  if (counted_) count().fetch_sub(1, std::memory_order_relaxed);
+  counted_ = false;
 }
 
 std::atomic<int64_t>& Admitted::count() const {
@@ -68,8 +72,7 @@ absl::Status Admitted::Enter(int64_t bytes) {
   const bool request = shape_ == Admission::Shape::kRequest;
   const int64_t limit =
       request ? admission_.options_.max_requests : admission_.options_.max_streams;
-  const bool counted = shape_ != Admission::Shape::kPartOfStream;
-  if (counted && count().load(std::memory_order_relaxed) > limit) {
+  if (counted_ && count().load(std::memory_order_relaxed) > limit) {
     return admission_.Refuse(admission_.too_many_,
                              Error(Reason::kOverloaded,
                                    fmt::format("more than {} {} are being worked on", limit,

@@ -73,12 +73,16 @@ class Admitted {
   // Takes memory for `bytes` of an answer that is made already, instead of what was taken for the
   // answer before. Refuses nothing: it makes others be refused.
   void HoldAnswer(int64_t bytes);
+  // It is answered and counts no longer, although what it holds is charged until the end: on a busy
+  // machine gRPC is done with an answered call long after its client has sent the next one.
+  void Answered();
 
  private:
   std::atomic<int64_t>& count() const;
 
   Admission& admission_;
   const Admission::Shape shape_;
+  bool counted_;
   base::MemoryCharge request_;
   base::MemoryCharge answer_;
 };

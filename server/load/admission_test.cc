@@ -45,6 +45,23 @@ TEST_F(AdmissionTest, RequestsBeyondTheLimitAreOverloaded) {
   EXPECT_EQ(admission_.counters().too_many, 1u);
 }
 
+TEST_F(AdmissionTest, AnsweredRequestsCountNoLongerButHoldTheirMemory) {
+  std::vector<std::unique_ptr<Admitted>> answered;
+  for (int i = 0; i < 10; ++i) {
+    answered.push_back(std::make_unique<Admitted>(admission_, Admission::Shape::kRequest));
+    ASSERT_TRUE(answered.back()->Enter(10).ok()) << i;
+    answered.back()->Answered();
+  }
+  EXPECT_GT(budget_->firm_bytes(), 10 * (8 << 10));
+  answered.clear();
+  EXPECT_EQ(budget_->firm_bytes(), 0);
+  std::vector<std::unique_ptr<Admitted>> places;
+  for (int i = 0; i < 4; ++i) {
+    places.push_back(std::make_unique<Admitted>(admission_, Admission::Shape::kRequest));
+    EXPECT_EQ(places.back()->Enter(10).ok(), i < 3) << "none was counted off twice";
+  }
+}
+
 TEST_F(AdmissionTest, StreamsBeyondTheLimitAreOverloaded) {
   Admitted first(admission_, Admission::Shape::kStream);
   Admitted second(admission_, Admission::Shape::kStream);

@@ -86,6 +86,7 @@ void CallScope::Note(const absl::Status& status) {
   // Until it is sent, which may take a slow reader long.
   const int64_t answer = Dispatcher::kMaxMessageBytes - context_.response_budget_bytes;
   if (answer > 0) admitted_.HoldAnswer(answer);
+  admitted_.Answered();
 }
 
 grpc::Status CallScope::Conclude(const absl::Status& status) {

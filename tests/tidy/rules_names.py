@@ -29,6 +29,7 @@ ALLOWED = {
     "data_folder",
     "error_info",  # google.rpc.ErrorInfo
     "retry_info",  # google.rpc.RetryInfo
+    "histogram_data",  # rocksdb::Statistics::histogramData
     "l2",  # the metric
     "log2",
     "new_btree",  # cookbook names
