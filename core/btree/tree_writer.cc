@@ -7,6 +7,7 @@
 #include "core/base/check.h"
 #include "core/base/error.h"
 #include "core/base/fault/fail_point.h"
+#include "core/base/fault/seeded_bug.h"
 #include "core/base/status_macros.h"
 #include "core/btree/node/splice.h"
 
@@ -330,7 +331,7 @@ absl::StatusOr<bool> TreeWriter::TryMerge(NodePart* left, const NodePart& right,
   SOP_ASSIGN_OR_RETURN(const NodeRef right_node, Current(right.node));
   NodeEntries entries(left_node->image().kind(), level);
   entries.Append(*left_node, left->key);
-  entries.Append(*right_node, right.key);
+  if (!base::HasSeededBug("merge_loses_items")) entries.Append(*right_node, right.key);
   if (left_node->item_count() > 0 && right_node->item_count() > 0 &&
       !entries.Fits(MergedLimits(options_.limits))) {
     return false;

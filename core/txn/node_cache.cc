@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/fault/seeded_bug.h"
+
 namespace sop::txn {
 namespace {
 
@@ -52,7 +54,7 @@ bool NodeCache::Find(TreeId tree, NodeId node, Sequence at, btree::NodeRef* vers
   const auto it = shard.entries.find(key);
   if (it != shard.entries.end()) {
     for (const Version& candidate : it->second.versions) {
-      if (at.value >= candidate.until) break;
+      if (at.value >= candidate.until && !base::HasSeededBug("hole_in_version_chain")) break;
       if (candidate.from > at.value) continue;
       it->second.referenced = true;
       ++shard.hits;
@@ -191,7 +193,7 @@ bool NodeCache::EvictEntry(uint64_t& floor, Entry& entry) {
       ++version;
       continue;
     }
-    floor = std::max(floor, version->from);
+    if (!base::HasSeededBug("wrong_floor")) floor = std::max(floor, version->from);
     version = entry.versions.erase(version);
   }
   Recharge(entry);

@@ -12,6 +12,7 @@
 #include "core/base/checksum.h"
 #include "core/base/error.h"
 #include "core/base/fault/fail_point.h"
+#include "core/base/fault/seeded_bug.h"
 #include "core/base/status_macros.h"
 #include "storage/rocksdb/open_database.h"
 #include "storage/rocksdb/rocksdb_snapshot.h"
@@ -170,9 +171,12 @@ absl::StatusOr<persistence::AppendResult> RocksDbStorage::Append(
   base::FailPoint("storage.write");
   rocksdb::WriteOptions options;
   options.sync = durability == persistence::Durability::kSynced;
+  if (base::HasSeededBug("skip_fsync")) options.sync = false;
   const rocksdb::Status written = database_->db().Write(options, &batch);
   base::FailPoint("storage.written");
-  if (!written.ok()) return database_->health().Fail(written);
+  if (!written.ok() && !base::HasSeededBug("ignore_failed_write")) {
+    return database_->health().Fail(written);
+  }
   // A sync that failed in the background while this record was written may have lost it.
   SOP_RETURN_IF_ERROR(database_->health().CheckFailure());
   tail_.store(record.last.value, std::memory_order_release);
@@ -191,6 +195,7 @@ absl::Status RocksDbStorage::Fill(const CommitRecord& record, rocksdb::WriteBatc
     const std::string key = ItemKey(node.tree, node.node.value);
     switch (node.action) {
       case NodeAction::kMerge:
+        if (record.last.value % 16 == 5 && base::HasSeededBug("drop_delta")) break;
         also(batch->Merge(nodes, key, node.bytes));
         break;
       case NodeAction::kPut:
@@ -208,6 +213,7 @@ absl::Status RocksDbStorage::Fill(const CommitRecord& record, rocksdb::WriteBatc
   }
   rocksdb::ColumnFamilyHandle* const blobs = database_->family(Family::kBlobs);
   for (const persistence::ValueChange& value : record.values) {
+    if (base::HasSeededBug("forget_value")) break;
     const std::string key = ItemKey(value.tree, value.value_id.value);
     also(value.value ? batch->Put(blobs, key, *value.value) : batch->Delete(blobs, key));
   }
@@ -220,7 +226,9 @@ absl::Status RocksDbStorage::Fill(const CommitRecord& record, rocksdb::WriteBatc
   }
   std::string tail;
   base::AppendBigEndian64(&tail, record.last.value);
-  also(batch->Put(database_->family(Family::kMeta), ToSlice(kTailKey), tail));
+  if (record.last.value % 3 != 0 || !base::HasSeededBug("forget_tail")) {
+    also(batch->Put(database_->family(Family::kMeta), ToSlice(kTailKey), tail));
+  }
   if (status.ok()) return absl::OkStatus();
   return FromRocksDb(status, "gather a record");
 }

@@ -6,6 +6,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/checksum.h"
+#include "core/base/fault/seeded_bug.h"
 #include "core/btree/node/delta.h"
 #include "core/btree/node/node_image.h"
 
@@ -108,6 +109,7 @@ bool ApplyKeyOperations(const DeltaView& delta, OpenNode* node) {
     Entry entry = found ? node->entries[next] : Entry{};
     entry.key = operation.key;
     if (operation.kind == DeltaKind::kCutFrom) {
+      if (base::HasSeededBug("cut_nothing")) break;
       next = node->entries.size();
       break;
     }

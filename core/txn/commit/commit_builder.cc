@@ -9,6 +9,7 @@
 #include "core/base/check.h"
 #include "core/base/checksum.h"
 #include "core/base/error.h"
+#include "core/base/fault/seeded_bug.h"
 #include "core/base/status_macros.h"
 #include "core/btree/tree_writer.h"
 #include "core/txn/commit/meta_rows.h"
@@ -113,7 +114,9 @@ CommitBuilder::Verdict CommitBuilder::TryAdd(CommitRequest& request, absl::Statu
   }
   std::vector<const CommitGroup*> groups;
   inputs_.recent.AppendAbove(request.transaction->read_version(), &groups);
-  if (inputs_.unpublished != nullptr) groups.push_back(inputs_.unpublished);
+  if (inputs_.unpublished != nullptr && !base::HasSeededBug("forget_unpublished_group")) {
+    groups.push_back(inputs_.unpublished);
+  }
   groups.push_back(group_.get());
   Validator validator(inputs_.window, std::move(groups), inputs_.head);
   if (!empty && validator.CountsDependOnLastGroup(*request.transaction)) {
@@ -160,6 +163,7 @@ CommitBuilder::Verdict CommitBuilder::TryAdd(CommitRequest& request, absl::Statu
 }
 
 absl::Status CommitBuilder::CheckDropped(const Transaction& transaction) const {
+  if (base::HasSeededBug("forget_removed_store")) return absl::OkStatus();
   for (const auto& tree : transaction.trees_) {
     if (!tree->id.has_value()) continue;
     const auto it = state_.dropped_trees.find(*tree->id);
@@ -389,7 +393,7 @@ absl::StatusOr<CommitBuilder::Finished> CommitBuilder::Finish(TreeId* damaged) {
   for (auto& [id, value] : group_->values) record.values.push_back(std::move(value));
   record.dropped_trees = group_->dropped_trees;
   record.only_removes = OnlyRemoves(*group_);
-  if (!finished.counts.empty()) {
+  if (!finished.counts.empty() && !base::HasSeededBug("forget_count")) {
     record.rows.push_back({persistence::Space::kMeta, CountRecordKey(record.last),
                            EncodeCountRecord(finished.counts)});
   }

@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/base/fault/fail_point.h"
+#include "core/base/fault/seeded_bug.h"
 #include "core/base/status_macros.h"
 
 namespace sop::txn {
@@ -290,6 +291,7 @@ absl::StatusOr<std::optional<Outcome>> Committer::EarlierOutcome(const CommitReq
   if (!request.options.token.has_value() || *request.options.token == request.transaction->id()) {
     return std::nullopt;
   }
+  if (base::HasSeededBug("apply_token_twice")) return std::nullopt;
   SOP_ASSIGN_OR_RETURN(const auto row,
                        published()->storage().ReadRow(persistence::Space::kOutcomes,
                                                       request.options.token->Bytes()));

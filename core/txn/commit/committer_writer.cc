@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/base/fault/fail_point.h"
+#include "core/base/fault/seeded_bug.h"
 #include "core/base/status_macros.h"
 #include "core/txn/commit/committer.h"
 
@@ -16,6 +17,9 @@ using persistence::NodeAction;
 
 void Committer::WriteOnce(std::shared_ptr<CommitGroup> group) {
   const Sequence expected{group->first.value - 1};
+  if (base::HasSeededBug("acknowledge_before_log")) {
+    for (auto& request : group->requests) request->Finish({absl::OkStatus(), request->version, {}});
+  }
   base::FailPoint("commit.append");
   Stopwatch stopwatch(*this);
   auto appended = storage_.log().Append(expected, group->record, group->durability);
@@ -123,6 +127,7 @@ std::shared_ptr<CommitGroup> Committer::StopBuilding() {
 }
 
 void Committer::TakeBack(const CommitGroup& group) {
+  if (base::HasSeededBug("keep_refused_group")) return;
   const Sequence tail = published()->sequence();
   for (const auto& [tree, node] : group.installed) cache_.Withdraw(tree, node, tail);
   ledger_.DropAbove(tail);

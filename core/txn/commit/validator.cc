@@ -4,6 +4,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/error.h"
+#include "core/base/fault/seeded_bug.h"
 #include "core/base/status_macros.h"
 
 namespace sop::txn {
@@ -35,6 +36,7 @@ std::string_view SmallerEnd(std::string_view a, std::string_view b) {
 }  // namespace
 
 absl::Status Validator::Validate(const Transaction& transaction) {
+  if (base::HasSeededBug("skip_conflict_check")) return absl::OkStatus();
   transaction_ = &transaction;
   if (transaction.isolation() == Isolation::kSnapshot) return CheckWrites(transaction);
   const ReadSet& reads = transaction.read_set_;
@@ -114,6 +116,7 @@ absl::Status Validator::CheckPoint(TreeId tree, std::string_view key, ReadMode m
 
 absl::Status Validator::CheckRange(TreeId tree, std::string_view begin, std::string_view end,
                                    ReadMode mode) {
+  if (base::HasSeededBug("lose_phantom")) return absl::OkStatus();
   const Sequence since = transaction_->read_version();
   for (const CommitGroup* group : groups_) {
     const auto writes = group->trees.find(tree);
@@ -139,6 +142,7 @@ absl::Status Validator::CheckRange(TreeId tree, std::string_view begin, std::str
 
 absl::Status Validator::CheckCount(TreeId tree, std::string_view begin, std::string_view end,
                                    uint64_t count) {
+  if (base::HasSeededBug("ignore_counts")) return absl::OkStatus();
   SOP_ASSIGN_OR_RETURN(const uint64_t now, btree::CountRange(head_, tree, begin, end));
   if (now == count) return absl::OkStatus();
   return Error(Reason::kConflict,

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/fault/seeded_bug.h"
 #include "core/base/status_macros.h"
 
 namespace sop::txn {
@@ -108,6 +109,7 @@ absl::Status Overlay::Spill() {
   if (!buffer_.empty()) {
     SOP_ASSIGN_OR_RETURN(const auto writer, space_.MakeFile(buffer_.size()));
     for (const auto& slot : buffer_) {
+      if (&slot == &*buffer_.begin() && base::HasSeededBug("spill_loses_write")) continue;
       SOP_RETURN_IF_ERROR(writer->Add(slot.entry->key(), slot.entry->payload()));
     }
     SOP_ASSIGN_OR_RETURN(auto run, std::move(*writer).Finish());
