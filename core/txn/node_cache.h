@@ -94,7 +94,7 @@ class NodeCache {
     btree::NodeRef node;
   };
   struct Entry {
-    absl::InlinedVector<Version, 1> versions;  // newest first
+    absl::InlinedVector<Version, 2> versions;  // newest first
     bool referenced = true;
     int64_t charged = 0;
   };

@@ -120,12 +120,12 @@ std::string EncodeDelta(const DeltaView& delta) {
   return out;
 }
 
-void EncodeDelta(const DeltaView& delta, std::string* bytes, std::vector<DeltaOperation>* placed) {
+void EncodeDelta(const DeltaView& delta, std::string* bytes, PlacedOperations* placed) {
   bytes->clear();
   // Never moves while it is filled, so that views into it stay good.
   bytes->reserve(EncodedBound(delta));
   AppendHeader(delta, bytes);
-  *placed = delta.operations;
+  placed->assign(delta.operations.begin(), delta.operations.end());
   for (DeltaOperation& operation : *placed) {
     const size_t begin = bytes->size();
     AppendOperation(operation, delta.sequence, bytes);

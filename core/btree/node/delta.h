@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
 #include "core/base/ids.h"
 #include "core/btree/node/item.h"
@@ -45,9 +46,12 @@ struct DeltaView {
 // docs/formats/delta.md. REQUIRES: key operations ascend strictly by key, then kCutFrom if any.
 std::string EncodeDelta(const DeltaView& delta);
 
+// Most deltas of a large tree hold one operation.
+using PlacedOperations = absl::InlinedVector<DeltaOperation, 1>;
+
 // The same; `*placed` becomes the operations again, with views into `*bytes`: good for as long as
 // that is neither changed nor moved.
-void EncodeDelta(const DeltaView& delta, std::string* bytes, std::vector<DeltaOperation>* placed);
+void EncodeDelta(const DeltaView& delta, std::string* bytes, PlacedOperations* placed);
 
 // Total: any bytes give operations in the required order, or DATA_LOSS (kDamaged).
 absl::StatusOr<DeltaView> DecodeDelta(std::string_view bytes);

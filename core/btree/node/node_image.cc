@@ -190,6 +190,16 @@ ChildView NodeImage::child(uint32_t slot) const {
   return {NodeId{base::LoadLittle64(p)}, base::LoadLittle64(p + 8)};
 }
 
+void NodeImage::PrefetchHeads() const {
+  // Where the first three steps of a binary search may look: one wait for memory instead of three.
+  constexpr uint32_t kParts = 8;
+  if (slots_ < kParts * kParts) return;
+  const char* const heads = bytes_.data() + kHeaderSize;
+  for (uint32_t part = 1; part < kParts; ++part) {
+    __builtin_prefetch(heads + slots_ / kParts * part * 8ULL);
+  }
+}
+
 uint32_t NodeImage::LowerBoundFrom(uint32_t first, std::string_view key, bool* exact) const {
   *exact = false;
   const size_t shared = std::min(prefix_.size(), key.size());
@@ -201,6 +211,7 @@ uint32_t NodeImage::LowerBoundFrom(uint32_t first, std::string_view key, bool* e
   const uint32_t key_head = NodeImageBuilder::HeadOf(key);
   uint32_t low = first;
   uint32_t high = slots_;
+  PrefetchHeads();
   while (low < high) {
     const uint32_t middle = (low + high) / 2;
     const uint32_t middle_head = head(middle);

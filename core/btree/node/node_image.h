@@ -97,6 +97,7 @@ class NodeImage {
   }
   // Where the cell of `slot` ends.
   uint32_t CellEnd(uint32_t slot) const;
+  void PrefetchHeads() const;
   // First slot in [first, slots()) not below `key`.
   uint32_t LowerBoundFrom(uint32_t first, std::string_view key, bool* exact) const;
 

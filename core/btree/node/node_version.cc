@@ -33,16 +33,22 @@ uint64_t HeadOf(std::string_view key) {
   return base::LoadBig64(padded);
 }
 
-using Filter = std::array<uint64_t, 4>;
+using Filter = std::array<uint64_t, 8>;
+
+// One of a key's two bits: word and place are the low nine bits of `hash`.
+bool BitOf(const Filter& filter, uint64_t hash) {
+  return (filter[hash & 7] >> (hash >> 3 & 63) & 1) != 0;
+}
 
 void AddTo(Filter* filter, std::string_view key) {
   const uint64_t hash = base::Checksum64(key);
-  (*filter)[hash & 3] |= uint64_t{1} << (hash >> 58);
+  for (const uint64_t part : {hash, hash >> 32})
+    (*filter)[part & 7] |= uint64_t{1} << (part >> 3 & 63);
 }
 
 bool MayHave(const Filter& filter, std::string_view key) {
   const uint64_t hash = base::Checksum64(key);
-  return (filter[hash & 3] >> (hash >> 58) & 1) != 0;
+  return BitOf(filter, hash) && BitOf(filter, hash >> 32);
 }
 
 absl::Status DoesNotFit() { return Error(Reason::kDamaged, "node delta does not fit its node"); }
@@ -190,7 +196,7 @@ absl::StatusOr<NodeRef> NodeVersion::Extend(const NodeRef& leaf, std::string del
   auto pending = std::make_shared<PendingDelta>();
   pending->bytes = std::move(delta);
   SOP_ASSIGN_OR_RETURN(DeltaView view, DecodeDelta(pending->bytes));
-  pending->operations = std::move(view.operations);
+  pending->operations.assign(view.operations.begin(), view.operations.end());
   return Push(leaf, std::move(pending), view.sequence, std::nullopt);
 }
 

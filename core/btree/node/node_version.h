@@ -22,13 +22,13 @@ namespace sop::btree {
 // A delta that sits on top of an image in memory, its operations resolved: only kPut (with the
 // whole item, ride-on changes and counters worked out) and kErase. Immutable.
 struct PendingDelta {
-  std::string bytes;                       // what `operations` point into
-  std::list<std::string> resolved;         // items that had to be worked out
-  std::vector<DeltaOperation> operations;  // ascending by key
+  std::string bytes;                // what `operations` point into
+  std::list<std::string> resolved;  // items that had to be worked out
+  PlacedOperations operations;      // ascending by key
   std::shared_ptr<const PendingDelta> older;
-  // Bloom filter over the keys of the chain from here, one bit a key: most look-ups of a key that
+  // Bloom filter over the keys of the chain from here, two bits a key: most look-ups of a key that
   // no delta touches end here.
-  std::array<uint64_t, 4> filter = {};
+  std::array<uint64_t, 8> filter = {};
   int depth = 1;           // deltas in the chain from here
   size_t chain_bytes = 0;  // bytes of the chain from here
 };
