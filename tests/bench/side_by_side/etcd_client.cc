@@ -1,11 +1,9 @@
-#include <fmt/format.h>
-#include <grpcpp/create_channel.h>
-
 #include <memory>
 #include <utility>
 
 #include "etcd.grpc.pb.h"
 #include "tests/bench/ordered_map.h"
+#include "tests/bench/side_by_side/grpc_channel.h"
 #include "tests/bench/side_by_side/rival_client.h"
 #include "tests/bench/workload.h"
 
@@ -76,11 +74,7 @@ class EtcdClient : public RivalClient {
 }  // namespace
 
 std::unique_ptr<RivalClient> ConnectEtcd(const RivalAddress& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return std::make_unique<EtcdClient>(
-      grpc::CreateCustomChannel(fmt::format("{}:{}", address.host, address.port),
-                                grpc::InsecureChannelCredentials(), arguments));
+  return std::make_unique<EtcdClient>(OpenChannel(address));
 }
 
 }  // namespace sop::bench

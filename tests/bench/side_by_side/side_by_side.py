@@ -106,6 +106,7 @@ def measure_sop4py(folder: str, python: str, seconds: float, items: int) -> None
 def main() -> int:
     folder, build, seconds, items = sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
     wanted = sys.argv[5:] or ["sop", "etcd", "postgres", "redis", "sop4py"]
+    failed = []
     made = {
         "sop": lambda: Sopd("SOP", "sop", f"{folder}/sop", program=f"{build}/server/sopd"),
         "etcd": lambda: Etcd("etcd", "etcd", f"{folder}/etcd"),
@@ -122,9 +123,13 @@ def main() -> int:
         try:
             server.start()
             Run(server, f"{build}/tests/bench/side_by_side/rival_load", seconds, items).measure()
+        except subprocess.CalledProcessError as error:
+            # The others are still worth measuring.
+            failed.append(name)
+            print(f"rivals: {name}: {error}", file=sys.stderr, flush=True)
         finally:
             server.stop()
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
-#include <fmt/format.h>
-#include <grpcpp/create_channel.h>
-
 #include <memory>
 #include <utility>
 
 #include "sop/v1/btree.grpc.pb.h"
 #include "tests/bench/ordered_map.h"
+#include "tests/bench/side_by_side/grpc_channel.h"
 #include "tests/bench/side_by_side/rival_client.h"
 #include "tests/bench/workload.h"
 
@@ -74,11 +72,7 @@ class SopClient : public RivalClient {
 }  // namespace
 
 std::unique_ptr<RivalClient> ConnectSop(const RivalAddress& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return std::make_unique<SopClient>(
-      grpc::CreateCustomChannel(fmt::format("{}:{}", address.host, address.port),
-                                grpc::InsecureChannelCredentials(), arguments));
+  return std::make_unique<SopClient>(OpenChannel(address));
 }
 
 }  // namespace sop::bench
