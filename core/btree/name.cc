@@ -17,6 +17,8 @@ std::string_view WhatIsWrong(std::string_view name) {
   if (name.find('/') != name.npos) return "contains a slash";
   if (name.find('\\') != name.npos) return "contains a backslash";
   if (name.find("..") != name.npos) return "contains dot-dot";
+  // The folder of a database of this name would be the one that holds all of them.
+  if (name == ".") return "is a dot";
   return {};
 }
 
