@@ -46,7 +46,7 @@ enum class Survival : uint8_t {
   kNothing,  // gone
   kAll,      // there
   kPrefix,   // some of them, in the order of their making, cut at any byte
-  kSectors,  // some sectors of 512 bytes, in no order; the others read as zeros
+  kSectors,  // some sectors of 512 bytes, in no order; the others read as zeros (not in manifests)
 };
 
 // Files and folders with what is on stable storage and what is not yet. Copies share the bytes of
