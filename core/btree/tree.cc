@@ -73,6 +73,7 @@ absl::StatusOr<uint64_t> CountRange(NodeSource& source, TreeId tree, std::string
 void Cursor::Reset() {
   path_.clear();
   leaf_ = nullptr;
+  plain_end_ = 0;
   index_ = 0;
   key_ready_ = false;
 }
@@ -92,7 +93,7 @@ absl::Status Cursor::Descend(NodeRef node, Side side) {
     path_.push_back({node, slot});
     SOP_ASSIGN_OR_RETURN(node, ReadChild(path_.back().node, slot));
   }
-  leaf_ = std::move(node);
+  Enter(std::move(node));
   return absl::OkStatus();
 }
 
@@ -104,7 +105,7 @@ absl::Status Cursor::SeekToLeaf(std::string_view key) {
     path_.push_back({node, slot});
     SOP_ASSIGN_OR_RETURN(node, ReadChild(path_.back().node, slot));
   }
-  leaf_ = std::move(node);
+  Enter(std::move(node));
   bool exact;
   index_ = leaf_->LowerBound(key, &exact);
   return absl::OkStatus();
@@ -149,7 +150,7 @@ absl::Status Cursor::SeekToRank(uint64_t rank) {
     path_.push_back({node, place->slot});
     SOP_ASSIGN_OR_RETURN(node, ReadChild(path_.back().node, path_.back().slot));
   }
-  leaf_ = std::move(node);
+  Enter(std::move(node));
   index_ = static_cast<uint32_t>(rank);
   return absl::OkStatus();
 }
@@ -214,6 +215,7 @@ std::string_view Cursor::key() {
   if (!key_ready_) {
     leaf_->AssignKey(index_, &key_);
     key_ready_ = true;
+    prefix_ready_ = plain_end_ > 0;
   }
   return key_;
 }

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
@@ -73,10 +75,39 @@ class Cursor {
   // REQUIRES: Valid(). Number of items before this one; no node is read.
   uint64_t rank() const;
 
+  // Next() where that costs next to nothing: within a leaf that has no pending deltas. False, and
+  // nothing has happened, elsewhere. Then ReadInLeaf is key() and item() at once.
+  bool NextInLeaf() {
+    if (index_ + 1 >= plain_end_) return false;
+    ++index_;
+    key_ready_ = false;
+    return true;
+  }
+  // REQUIRES: NextInLeaf() was true and nothing has moved the cursor since.
+  void ReadInLeaf(std::string_view* key, ItemView* item) {
+    const NodeImage& image = leaf_->image();
+    std::string_view suffix;
+    image.Read(index_, &suffix, item);
+    // The prefix is there already, put by the first key of this leaf.
+    const size_t prefix = image.prefix().size();
+    if (!prefix_ready_) {
+      key_.assign(image.prefix());
+      prefix_ready_ = true;
+    }
+    key_.resize(prefix + suffix.size());
+    std::memcpy(key_.data() + prefix, suffix.data(), suffix.size());
+    key_ready_ = true;
+    *key = key_;
+  }
+
   // The leaf that the cursor is in, or null before the first Seek and in an empty tree. A caller
   // may read on in it with NodeVersion's own accessors and then call SkipLeaf().
   const NodeRef& leaf() const { return leaf_; }
   uint32_t index() const { return index_; }
+  // Its id, or the root's while leaf() is null.
+  NodeId leaf_id() const {
+    return path_.empty() ? kRootNode : path_.back().node->child(path_.back().slot);
+  }
   // Moves to the first item of the next non-empty leaf.
   absl::Status SkipLeaf();
 
@@ -90,6 +121,11 @@ class Cursor {
     uint32_t slot;
   };
 
+  void Enter(NodeRef leaf) {
+    leaf_ = std::move(leaf);
+    plain_end_ = leaf_->has_pending_deltas() ? 0 : static_cast<uint32_t>(leaf_->item_count());
+    prefix_ready_ = false;
+  }
   absl::StatusOr<NodeRef> ReadRoot();
   absl::StatusOr<NodeRef> ReadChild(const NodeRef& parent, uint32_t slot);
   // Goes down from `node` along first or last children and stops in a leaf.
@@ -105,6 +141,8 @@ class Cursor {
   absl::InlinedVector<Step, 6> path_;
   NodeRef leaf_;
   uint32_t index_ = 0;
+  uint32_t plain_end_ = 0;     // items of a leaf without pending deltas, else 0
+  bool prefix_ready_ = false;  // key_ begins with the image's prefix
   std::string key_;
   bool key_ready_ = false;
 };

@@ -152,7 +152,7 @@ absl::Status TransactionCursor::Settle() {
   }
 }
 
-absl::Status TransactionCursor::Next() {
+absl::Status TransactionCursor::NextAnywhere() {
   if (direction_ == Direction::kBackward) {
     const std::string current(key_);
     Begin(Direction::kForward, current);

@@ -38,7 +38,13 @@ class TransactionCursor {
 
   bool Valid() const { return valid_; }
   // REQUIRES: Valid().
-  absl::Status Next();
+  absl::Status Next() {
+    const bool plain = direction_ == Direction::kForward && !own_.has_value();
+    if (!plain || !base_->NextInLeaf()) return NextAnywhere();
+    base_->ReadInLeaf(&key_, &item_);
+    valid_ = end_.empty() || key_ < end_;
+    return absl::OkStatus();
+  }
   absl::Status Previous();
   // REQUIRES: Valid(). Views until the cursor moves.
   std::string_view key() const { return key_; }
@@ -61,6 +67,7 @@ class TransactionCursor {
   // Takes the nearer one of the two positions, or skips it if its item is erased.
   absl::Status Settle();
   absl::StatusOr<bool> Take(bool base_has_it, bool own_has_it);
+  absl::Status NextAnywhere();
   absl::Status StepBase();
   void StepOwn();
   absl::StatusOr<std::optional<uint64_t>> BaseRankOf(uint64_t rank, std::string* own_key);

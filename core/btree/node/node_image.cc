@@ -12,25 +12,7 @@ namespace sop::btree {
 namespace {
 
 constexpr uint8_t kFormat = 1;
-constexpr size_t kItemFixedSize = 10;  // flags, format, version
 constexpr size_t kChildSize = 16;
-
-// Cells of our own making are well formed, so the fast path needs no bounds.
-const char* ReadVarint(const char* p, uint64_t* v) {
-  uint64_t result = static_cast<uint8_t>(*p++);
-  if (result < 0x80) [[likely]] {
-    *v = result;
-    return p;
-  }
-  result &= 0x7f;
-  for (int shift = 7;; shift += 7) {
-    const uint64_t byte = static_cast<uint8_t>(*p++);
-    result |= (byte & 0x7f) << shift;
-    if (byte < 0x80) break;
-  }
-  *v = result;
-  return p;
-}
 
 absl::Status Damaged(std::string_view what) {
   return Error(Reason::kDamaged, fmt::format("node image is damaged: {}", what));
@@ -103,10 +85,10 @@ absl::Status NodeImage::CheckCells() const {
       std::string_view ride_on;
       if (!reader.GetVarint(&suffix_size) || !reader.GetVarint(&payload_size) ||
           !reader.GetBytes(suffix_size, &key_suffix) || !reader.GetBytes(payload_size, &payload) ||
-          payload.size() < kItemFixedSize) {
+          payload.size() < NodeImage::kItemFixedSize) {
         return Damaged("leaf cell");
       }
-      base::ByteReader item_reader(payload.substr(kItemFixedSize));
+      base::ByteReader item_reader(payload.substr(NodeImage::kItemFixedSize));
       if (!item_reader.GetLengthPrefixed(&ride_on)) return Damaged("item");
     } else {
       std::string_view child;
@@ -161,26 +143,6 @@ void NodeImage::AssignKey(uint32_t slot, std::string* key) const {
   if (slot == 0 && !is_leaf()) return;
   key->append(prefix_);
   key->append(suffix(slot));
-}
-
-ItemView NodeImage::item(uint32_t slot) const {
-  const char* p = cell(slot);
-  uint64_t suffix_size;
-  uint64_t payload_size;
-  p = ReadVarint(p, &suffix_size);
-  p = ReadVarint(p, &payload_size);
-  p += suffix_size;
-  const char* const end = p + payload_size;
-  ItemView item;
-  item.flags = static_cast<uint8_t>(p[0]);
-  item.format = static_cast<uint8_t>(p[1]);
-  item.version = Sequence{base::LoadLittle64(p + 2)};
-  uint64_t ride_on_size;
-  p = ReadVarint(p + kItemFixedSize, &ride_on_size);
-  item.ride_on = {p, ride_on_size};
-  p += ride_on_size;
-  item.value = {p, static_cast<size_t>(end - p)};
-  return item;
 }
 
 ChildView NodeImage::child(uint32_t slot) const {
@@ -270,7 +232,7 @@ size_t NodeImageBuilder::PrefixSize() const {
 }
 
 size_t NodeImageBuilder::ItemCost(std::string_view key, const ItemView& item) {
-  return 8 + key.size() + kItemFixedSize + item.ride_on.size() + item.value.size() + 6;
+  return 8 + key.size() + NodeImage::kItemFixedSize + item.ride_on.size() + item.value.size() + 6;
 }
 
 size_t NodeImageBuilder::ChildCost(std::string_view key) { return 8 + 2 + key.size() + kChildSize; }
@@ -293,7 +255,7 @@ void NodeImageBuilder::AppendChild(std::string_view suffix, const ChildView& chi
 
 void NodeImageBuilder::AppendItem(std::string_view suffix, const ItemView& item, std::string* out) {
   base::AppendVarint(out, suffix.size());
-  base::AppendVarint(out, kItemFixedSize + base::VarintSize(item.ride_on.size()) +
+  base::AppendVarint(out, NodeImage::kItemFixedSize + base::VarintSize(item.ride_on.size()) +
                               item.ride_on.size() + item.value.size());
   out->append(suffix);
   out->push_back(static_cast<char>(item.flags));

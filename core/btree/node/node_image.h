@@ -62,7 +62,31 @@ class NodeImage {
   void AssignKey(uint32_t slot, std::string* key) const;
 
   // REQUIRES: leaf.
-  ItemView item(uint32_t slot) const;
+  ItemView item(uint32_t slot) const {
+    std::string_view key;
+    ItemView item;
+    Read(slot, &key, &item);
+    return item;
+  }
+  // REQUIRES: leaf. suffix() and item() in one pass.
+  void Read(uint32_t slot, std::string_view* suffix, ItemView* item) const {
+    const char* p = cell(slot);
+    uint64_t suffix_size;
+    uint64_t payload_size;
+    p = ReadVarint(p, &suffix_size);
+    p = ReadVarint(p, &payload_size);
+    *suffix = {p, suffix_size};
+    p += suffix_size;
+    const char* const end = p + payload_size;
+    item->flags = static_cast<uint8_t>(p[0]);
+    item->format = static_cast<uint8_t>(p[1]);
+    item->version = Sequence{base::LoadLittle64(p + 2)};
+    uint64_t ride_on_size;
+    p = ReadVarint(p + kItemFixedSize, &ride_on_size);
+    item->ride_on = {p, ride_on_size};
+    p += ride_on_size;
+    item->value = {p, static_cast<size_t>(end - p)};
+  }
   // REQUIRES: inner.
   ChildView child(uint32_t slot) const;
 
@@ -88,6 +112,25 @@ class NodeImage {
 
  private:
   friend class NodeImageBuilder;
+
+  static constexpr size_t kItemFixedSize = 10;  // flags, format, version
+
+  // Cells of our own making are well formed, so the fast path needs no bounds.
+  static const char* ReadVarint(const char* p, uint64_t* v) {
+    uint64_t result = static_cast<uint8_t>(*p++);
+    if (result < 0x80) [[likely]] {
+      *v = result;
+      return p;
+    }
+    result &= 0x7f;
+    for (int shift = 7;; shift += 7) {
+      const uint64_t byte = static_cast<uint8_t>(*p++);
+      result |= (byte & 0x7f) << shift;
+      if (byte < 0x80) break;
+    }
+    *v = result;
+    return p;
+  }
 
   explicit NodeImage(std::string bytes);
   absl::Status CheckCells() const;
