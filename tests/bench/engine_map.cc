@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <map>
 #include <thread>
 
@@ -91,6 +92,26 @@ class EngineMap : public OrderedMap {
     while (!TryCommit(items, mode)) aborts_.fetch_add(1, std::memory_order_relaxed);
   }
 
+  // One transaction gathers writes while the one before it commits.
+  void Load(std::span<const KeyValue> items) override {
+    auto transaction = engine_->Begin({});
+    const txn::TreeSlot tree = transaction->OpenTree(kTree, {});
+    for (const KeyValue& item : items)
+      Write(*transaction, tree, item, txn::ChangeKind::kStructural);
+    FinishLoad();
+    auto promise = std::make_shared<std::promise<txn::CommitResult>>();
+    loading_ = promise->get_future();
+    engine_->Commit(std::move(transaction), {},
+                    [promise](txn::CommitResult result) { promise->set_value(std::move(result)); });
+  }
+  void FinishLoad() override {
+    if (!loading_.valid()) return;
+    const txn::CommitResult result = loading_.get();
+    Require(result.status.ok(), result.status.ToString());
+  }
+  // Enough to be staged, and little enough to stay in memory until then.
+  uint64_t load_bytes() const override { return uint64_t{9} << 20; }
+
   std::unique_ptr<MapReader> Read() override { return std::make_unique<EngineReader>(*engine_); }
 
   void Settle() override {
@@ -117,6 +138,14 @@ class EngineMap : public OrderedMap {
   uint64_t aborts() const override { return aborts_.load(std::memory_order_relaxed); }
 
  private:
+  static void Write(txn::Transaction& transaction, txn::TreeSlot tree, const KeyValue& item,
+                    txn::ChangeKind kind) {
+    txn::ItemWrite write;
+    write.value = item.value;
+    if (item.value.size() > kInNodeBytes) write.placement = txn::Placement::kOutOfNode;
+    const absl::Status status = transaction.Put(tree, item.key, write, kind);
+    Require(status.ok(), status.ToString());
+  }
   bool TryCommit(std::span<const KeyValue> items, CommitMode mode) {
     auto transaction = engine_->Begin({});
     const txn::TreeSlot tree = transaction->OpenTree(kTree, {});
@@ -127,11 +156,7 @@ class EngineMap : public OrderedMap {
         const auto before = Value(transaction->Get(tree, item.key, txn::ReadMode::kKeyOnly));
         Require(before.has_value() == (mode.change == Change::kUpdate), "an unexpected key");
       }
-      txn::ItemWrite write;
-      write.value = item.value;
-      if (item.value.size() > kInNodeBytes) write.placement = txn::Placement::kOutOfNode;
-      const absl::Status status = transaction->Put(tree, item.key, write, kind);
-      Require(status.ok(), status.ToString());
+      Write(*transaction, tree, item, kind);
     }
     const txn::CommitOptions options = {.durability = mode.sync == Sync::kSynced
                                                           ? persistence::Durability::kSynced
@@ -142,6 +167,7 @@ class EngineMap : public OrderedMap {
   }
 
   std::atomic<uint64_t> aborts_{0};
+  std::future<txn::CommitResult> loading_;
   const rocksdb_storage::RocksDbEnvironment environment_;
   base::ThreadPool pool_{4};
   std::unique_ptr<rocksdb_storage::RocksDbStorage> storage_;

@@ -46,6 +46,14 @@ class OrderedMap {
   virtual ~OrderedMap() = default;
   // Writes `items` as one transaction, repeated until it commits.
   virtual void Commit(std::span<const KeyValue> items, CommitMode mode) = 0;
+  // Writes ascending `items` durably as one transaction that reads nothing; may answer before they
+  // are durable, but FinishLoad not.
+  virtual void Load(std::span<const KeyValue> items) {
+    Commit(items, {Change::kBlind, Sync::kSynced});
+  }
+  virtual void FinishLoad() {}
+  // Bytes of keys and values of a call of Load that suit the map.
+  virtual uint64_t load_bytes() const { return uint64_t{109} * 1000; }
   // Must not outlive the map.
   virtual std::unique_ptr<MapReader> Read() = 0;
   // Waits until nothing is flushed or compacted in the background.

@@ -10,9 +10,6 @@
 namespace sop::bench {
 namespace {
 
-constexpr uint64_t kOrderedBatchItems = 1000;
-constexpr uint64_t kOrderedBatchBytes = uint64_t{1} << 20;
-
 std::string MakeNoise() {
   constexpr size_t kNoiseBytes = size_t{1} << 20;
   std::string noise;
@@ -79,8 +76,7 @@ double RunCommits(OrderedMap& map, const CommitLoad& load) {
 }
 
 double RunOrderedLoad(OrderedMap& map, uint64_t begin, uint64_t end, size_t value_bytes) {
-  const uint64_t batch =
-      std::clamp<uint64_t>(kOrderedBatchBytes / value_bytes, 1, kOrderedBatchItems);
+  const uint64_t batch = std::max<uint64_t>(1, map.load_bytes() / (kKeyBytes + value_bytes));
   const double start = Now();
   std::vector<KeyValue> items;
   for (uint64_t next = begin; next < end;) {
@@ -88,8 +84,9 @@ double RunOrderedLoad(OrderedMap& map, uint64_t begin, uint64_t end, size_t valu
     for (; next < end && items.size() < batch; ++next) {
       items.push_back({KeyOf(next), NoiseOf(next, value_bytes)});
     }
-    map.Commit(items, {Change::kBlind, Sync::kSynced});
+    map.Load(items);
   }
+  map.FinishLoad();
   map.Settle();
   return static_cast<double>(end - begin) / (Now() - start);
 }
