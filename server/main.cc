@@ -71,6 +71,7 @@ class RocksDbOpener {
     options.engine.random = &base::SystemRandom();
     options.engine.files = &base::SystemFileSystem();
     options.engine.pool = &committers_;
+    options.engine.staging_pool = &stagers_;
     options.engine.cache = nodes_;
     options.engine.memory = memory_;
     options.engine.windows = windows_;
@@ -102,6 +103,7 @@ class RocksDbOpener {
   const std::shared_ptr<base::MemoryBudget> windows_;
   const std::shared_ptr<txn::CacheBudget> nodes_;
   base::ThreadPool committers_;
+  base::ThreadPool stagers_{2};
   const uint32_t incarnation_;
 };
 

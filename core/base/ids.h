@@ -53,6 +53,11 @@ constexpr Serial MakeSerial(Sequence sequence, uint64_t ordinal) {
   return Serial{(sequence.value << kSerialOrdinalBits) | ordinal};
 }
 
+// Whether a node or value of that number belongs to a commit after `sequence`: it is staged.
+constexpr bool IsAfter(uint64_t number, Sequence sequence) {
+  return number >> kSerialOrdinalBits > sequence.value;
+}
+
 // 128 bits: a time-ordered UUID (version 7). High half first in every encoding.
 struct Uuid {
   uint64_t high = 0;

@@ -47,13 +47,17 @@ absl::StatusOr<TreeChanges> TreeWriter::Write(TreeId tree, std::span<const TreeW
     SOP_ASSIGN_OR_RETURN(const size_t done, WriteLeaf(leaf, writes));
     writes = writes.subspan(done);
   }
+  SOP_RETURN_IF_ERROR(WriteLevels());
+  return std::move(changes_);
+}
+
+absl::Status TreeWriter::WriteLevels() {
   for (size_t level = 1; level < levels_.size(); ++level) {
     for (auto& [id, work] : levels_[level]) {
       if (!work.changes.empty()) SOP_RETURN_IF_ERROR(WriteInner(id, work));
     }
   }
-  SOP_RETURN_IF_ERROR(CollapseRoot());
-  return std::move(changes_);
+  return CollapseRoot();
 }
 
 absl::StatusOr<TreeWriter::Leaf> TreeWriter::Descend(std::string_view key) {
@@ -205,7 +209,7 @@ absl::Status TreeWriter::WriteInner(NodeId id, InnerWork& work) {
   const NodeVersion& node = *work.node;
   const bool structural = std::any_of(
       work.changes.begin(), work.changes.end(),
-      [](const ChildChange& change) { return change.underfull || !change.siblings.empty(); });
+      [](const ChildChange& c) { return c.underfull || c.replaced || !c.siblings.empty(); });
   ChildChange report;
   if (structural && LinkSiblings(id, work)) {
     report.count_change = static_cast<int64_t>(changes_.nodes[id].version->item_count()) -
@@ -245,7 +249,7 @@ bool TreeWriter::LinkSiblings(NodeId id, const InnerWork& work) {
   DeltaView delta;
   delta.sequence = options_.sequence;
   for (const ChildChange& change : work.changes) {
-    if (change.underfull) return false;
+    if (change.underfull || change.replaced) return false;
     for (const NodePart& sibling : change.siblings) {
       links.push_back({change.slot, sibling.key, {sibling.node, sibling.count}});
       DeltaOperation operation;
@@ -301,6 +305,15 @@ absl::StatusOr<std::vector<TreeWriter::NodePart>> TreeWriter::ChildrenAfter(cons
   for (uint32_t slot = 0; slot < node.children(); ++slot) {
     children.push_back({node.image().Key(slot), node.child(slot), node.child_count(slot), false});
     if (change == work.changes.end() || change->slot != slot) continue;
+    if (change->replaced) {
+      const size_t place = children.size() - 1;
+      std::string key = std::move(children.back().key);
+      children.pop_back();
+      children.insert(children.end(), change->siblings.begin(), change->siblings.end());
+      children[place].key = std::move(key);
+      ++change;
+      continue;
+    }
     children.back().count += static_cast<uint64_t>(change->count_change);
     children.back().underfull = change->underfull;
     children.insert(children.end(), change->siblings.begin(), change->siblings.end());
@@ -381,7 +394,7 @@ std::optional<std::string> TreeWriter::MakeLinkDelta(const NodeVersion& node,
     return true;
   };
   for (const NodePart& child : children) {
-    if (!fresh_.contains(child.node)) {
+    if (!fresh_.contains(child.node) && !staged_.contains(child.node)) {
       if (!unlink_until(child.node)) return std::nullopt;
       ++slot;
       continue;
@@ -462,15 +475,15 @@ absl::Status TreeWriter::CollapseRoot() {
 
 absl::StatusOr<NodeRef> TreeWriter::Current(NodeId id) {
   const auto it = changes_.nodes.find(id);
-  if (it != changes_.nodes.end()) {
-    SOP_CHECK(it->second.version != nullptr);
-    return it->second.version;
-  }
+  if (it != changes_.nodes.end() && it->second.version != nullptr) return it->second.version;
+  const bool amended = it != changes_.nodes.end();
+  SOP_CHECK(!amended || it->second.action == NodeAction::kMerge);
   SOP_ASSIGN_OR_RETURN(NodeRef node, head_.Read(tree_, id));
   if (node == nullptr) {
     return Error(Reason::kDamaged,
                  fmt::format("tree {}: node {} is missing", tree_.value, id.value));
   }
+  if (amended) return NodeVersion::Extend(node, it->second.bytes);
   return node;
 }
 

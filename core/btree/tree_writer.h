@@ -20,6 +20,9 @@
 
 namespace sop::btree {
 
+struct StagedTree;
+class WriteSource;
+
 // The net effect of a commit group on one key of a tree.
 struct TreeWrite {
   DeltaKind kind = DeltaKind::kPut;  // kPut, kErase, kSetRideOn or kAdd
@@ -31,7 +34,8 @@ struct TreeWrite {
 
 // What becomes of one node.
 struct NodeResult {
-  NodeRef version;  // null: the node is gone
+  // Null: the node is gone or, with kMerge, a staged leaf that was not read for its delta.
+  NodeRef version;
   // How storage learns of it; no action: only counts of children changed (see CountChange).
   std::optional<persistence::NodeAction> action;
   std::string bytes;  // kMerge: the delta; kPut: empty, the version's image is meant
@@ -73,6 +77,24 @@ class TreeWriter {
   // are there. DATA_LOSS and UNAVAILABLE from reading; then nothing has changed.
   absl::StatusOr<TreeChanges> Write(TreeId tree, std::span<const TreeWrite> writes);
 
+  // What a tree was staged on, and what became of it since.
+  struct StagedOn {
+    NodeSource& base;
+    WriteSource& writes;
+    // Values staged with the leaves have Serials of this sequence and later ones.
+    Sequence first_serials;
+    // Whether the node may differ from what `base` has.
+    absl::FunctionRef<bool(NodeId node)> may_have_changed;
+    // Told of keys, in places that are written, whose items differ; its error ends the writing.
+    absl::FunctionRef<absl::Status(std::string_view key)> on_changed_key;
+  };
+
+  // Puts staged leaves in the place of those that they replace. Where these changed since, the
+  // staged ones get deltas. REQUIRES: `head` has the staged leaves too; their sequence is below
+  // options.sequence. Errors as Write, and those of StagedOn.
+  absl::StatusOr<TreeChanges> WriteStaged(TreeId tree, const StagedTree& staged,
+                                          const StagedOn& on);
+
  private:
   struct NodePart {
     std::string key;  // separator
@@ -86,6 +108,7 @@ class TreeWriter {
     int64_t count_change = 0;
     std::vector<NodePart> siblings;  // split off to its right
     bool underfull = false;
+    bool replaced = false;  // by `siblings`, at least one
   };
   struct Parent {
     NodeId id;
@@ -114,6 +137,8 @@ class TreeWriter {
   bool IsSmall(const NodeVersion& node) const;
   void Report(const std::optional<Parent>& parent, int parent_level, ChildChange change);
 
+  // Inner nodes, from the leaves' parents up.
+  absl::Status WriteLevels();
   absl::Status WriteInner(NodeId id, InnerWork& work);
   // Adds what was split off below the node to its image, run by run, and returns true; false if
   // that does not do: then the node is built anew.
@@ -127,6 +152,15 @@ class TreeWriter {
                                            const std::vector<NodePart>& children) const;
   absl::StatusOr<bool> TryMerge(NodePart* left, const NodePart& right, int level);
   absl::Status CollapseRoot();
+
+  // --- Staged leaves (tree_writer_staged.cc) ---
+  class ChangedLeaf;
+  // The place of the leaf that has `key`; the leaf itself is not read.
+  absl::StatusOr<Leaf> DescendToParent(std::string_view key);
+  std::string LowOf(const Leaf& leaf) const;
+  absl::StatusOr<bool> PutStagedRange(const StagedTree& staged, size_t range);
+  absl::Status ReplaceLeaf(const Leaf& leaf, std::vector<NodePart> parts);
+  absl::Status DropStaged(NodeId node, Sequence first_serials);
 
   absl::StatusOr<NodeRef> Current(NodeId id);
   // Makes `entries` the content of node `id` and, if they do not fit, of siblings to its right,
@@ -146,6 +180,7 @@ class TreeWriter {
   NodeRef root_;               // as it was before
   std::vector<Level> levels_;  // inner nodes on the paths taken, by level (index 0 unused)
   absl::flat_hash_set<NodeId> fresh_;
+  absl::flat_hash_set<NodeId> staged_;
   TreeChanges changes_;
 };
 

@@ -74,6 +74,30 @@ class StorageSnapshot {
       absl::FunctionRef<bool(TreeId, Serial, std::string_view)> visit) const = 0;
 };
 
+// Nodes and values of ids never used before, written ahead of the record that begins to refer to
+// them: Put..., Seal; then a commit that names id() in `CommitRecord::staged_nodes` makes them
+// permanent. Dropped before that, or left behind by a crash, they are collected: nothing has ever
+// referred to them. Confined to one thread; ReadNode, after Seal, is thread-safe.
+class StagedNodes {
+ public:
+  virtual ~StagedNodes() = default;
+  virtual uint64_t id() const = 0;
+  // REQUIRES: not sealed; (tree, node) ascend strictly. kDiskFull, UNAVAILABLE.
+  virtual absl::Status PutNode(TreeId tree, NodeId node, std::string_view image) = 0;
+  // REQUIRES: not sealed; (tree, value_id) ascend strictly. kDiskFull, UNAVAILABLE.
+  virtual absl::Status PutValue(TreeId tree, Serial value_id, std::string_view value) = 0;
+  // On OK all of it is on stable storage, to survive a crash once a record names it.
+  virtual absl::Status Seal() = 0;
+  // REQUIRES: sealed, and neither dropped nor named by a record that removes the node.
+  virtual absl::StatusOr<std::optional<std::string>> ReadNode(TreeId tree, NodeId node) const = 0;
+};
+
+// What staged nodes may take from the disk.
+enum class SpaceUse : uint8_t {
+  kAboveReserve,
+  kReserve,  // what only removes may use the space kept in reserve
+};
+
 // Reads of nodes, rows and values. Thread-safe.
 class NodeStore {
  public:
@@ -83,6 +107,9 @@ class NodeStore {
   // TailMoved. What others appended since is not in it. The committer calls this after Append(N)
   // returned and before Append(N + 1).
   virtual absl::StatusOr<std::shared_ptr<const StorageSnapshot>> TakeSnapshot() = 0;
+
+  // Begins nodes that a later record will refer to. What it hands out must not outlive the storage.
+  virtual absl::StatusOr<std::unique_ptr<StagedNodes>> StageNodes(SpaceUse use) = 0;
 
   // Bytes that may still be written before the disk's reserve is touched.
   virtual absl::StatusOr<uint64_t> FreeBytes() = 0;
@@ -155,7 +182,8 @@ class CommitLog {
   // Writes `record` atomically if the tail still is `expected_tail`; after Committed, snapshots
   // taken later see it.
   // RESOURCE_EXHAUSTED (kDiskFull): refused, nothing was written, later records may succeed.
-  // FAILED_PRECONDITION (kPreconditionNotMet): refused, a sealed value that it names is not there.
+  // FAILED_PRECONDITION (kPreconditionNotMet): refused, a sealed value, or staged nodes, that it
+  // names are not there.
   // UNAVAILABLE: an fsync or write failed; whether the record survives is unknown and every later
   // Append fails the same way until the database is opened again.
   virtual absl::StatusOr<AppendResult> Append(Sequence expected_tail, const CommitRecord& record,

@@ -30,6 +30,8 @@ struct EngineOptions {
   // Commits are tasks of this pool: two at a time for each database, one of which may block in
   // fsync.
   base::ThreadPool* pool = nullptr;
+  // Large transactions are staged here, one at a time for each database, for seconds. Null: `pool`.
+  base::ThreadPool* staging_pool = nullptr;
   std::shared_ptr<CacheBudget> cache;
   // What transactions and commits hold is charged here; null: bounded by `limits` only.
   std::shared_ptr<base::MemoryBudget> memory;
@@ -124,6 +126,7 @@ class Engine {
     uint64_t commits = 0;
     uint64_t aborts = 0;
     uint64_t groups = 0;
+    uint64_t staged = 0;  // groups that were one large transaction, staged before its turn
     uint64_t merge_deltas = 0;
     uint64_t whole_images = 0;
     uint64_t count_records = 0;

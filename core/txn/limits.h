@@ -20,8 +20,18 @@ struct Limits {
 
   // Distinct keys written, and bytes of their keys and new items, in one transaction. Beyond either
   // a write is refused with LIMIT_EXCEEDED and the transaction stays usable.
-  uint64_t transaction_writes = 1'000'000;
-  uint64_t transaction_bytes = uint64_t{128} << 20;
+  uint64_t transaction_writes = 10'000'000;
+  uint64_t transaction_bytes = uint64_t{1} << 30;
+
+  // A transaction with more than this is staged: its leaves are built and brought to storage
+  // before its turn to commit, so that neither memory nor the log holds it whole.
+  uint64_t staged_commit_writes = 100'000;
+  uint64_t staged_commit_bytes = uint64_t{8} << 20;
+
+  // What cannot be staged, because a tree or a key gets its number only at commit, is held in memory
+  // whole: most writes of such a transaction (LIMIT_EXCEEDED at commit).
+  uint64_t unstaged_writes = 1'000'000;
+  uint64_t unstaged_bytes = uint64_t{128} << 20;
 
   // Memory for a transaction's own writes; beyond it they go to temporary files.
   size_t overlay_memory_bytes = size_t{16} << 20;

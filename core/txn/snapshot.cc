@@ -29,14 +29,24 @@ absl::StatusOr<btree::NodeRef> MakeNodeVersion(std::string bytes, TreeId tree, N
   return btree::NodeVersion::WithCounts(*std::move(image), std::move(counts));
 }
 
+absl::StatusOr<btree::NodeRef> Snapshot::ReadStored(TreeId tree, NodeId node) const {
+  SOP_ASSIGN_OR_RETURN(std::optional<std::string> bytes, storage_->ReadNode(tree, node));
+  if (!bytes.has_value()) return nullptr;
+  return MakeNodeVersion(*std::move(bytes), tree, node, sequence_, ledger_);
+}
+
+absl::StatusOr<btree::NodeRef> Snapshot::ReadNodeInPassing(TreeId tree, NodeId node) const {
+  btree::NodeRef version;
+  if (cache_.Find(tree, node, sequence_, &version)) return version;
+  SOP_ASSIGN_OR_RETURN(version, ReadStored(tree, node));
+  if (version != nullptr && !version->is_leaf()) cache_.Insert(tree, node, sequence_, version);
+  return version;
+}
+
 absl::StatusOr<btree::NodeRef> Snapshot::ReadNode(TreeId tree, NodeId node) const {
   btree::NodeRef version;
   if (cache_.Find(tree, node, sequence_, &version)) return version;
-  SOP_ASSIGN_OR_RETURN(std::optional<std::string> bytes, storage_->ReadNode(tree, node));
-  if (bytes.has_value()) {
-    SOP_ASSIGN_OR_RETURN(version,
-                         MakeNodeVersion(*std::move(bytes), tree, node, sequence_, ledger_));
-  }
+  SOP_ASSIGN_OR_RETURN(version, ReadStored(tree, node));
   cache_.Insert(tree, node, sequence_, version);
   return version;
 }

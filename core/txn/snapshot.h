@@ -32,8 +32,12 @@ class Snapshot {
 
   // The node as of sequence(), from the cache or from storage; null if it does not exist.
   absl::StatusOr<btree::NodeRef> ReadNode(TreeId tree, NodeId node) const;
+  // The same for a node that will not be asked for again: a leaf does not enter the cache.
+  absl::StatusOr<btree::NodeRef> ReadNodeInPassing(TreeId tree, NodeId node) const;
 
  private:
+  absl::StatusOr<btree::NodeRef> ReadStored(TreeId tree, NodeId node) const;
+
   const Sequence sequence_;
   const std::shared_ptr<const persistence::StorageSnapshot> storage_;
   NodeCache& cache_;

@@ -141,6 +141,7 @@ class Transaction {
  private:
   friend class TransactionCursor;
   friend class CommitBuilder;
+  friend class CommitStager;
   friend class Validator;
 
   struct Tree {

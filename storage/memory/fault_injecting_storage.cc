@@ -91,6 +91,35 @@ class FaultInjectingStagedValue : public persistence::StagedValue {
   const std::unique_ptr<persistence::StagedValue> base_;
 };
 
+// Stages through the decorated storage. Confined to one thread.
+class FaultInjectingStagedNodes : public persistence::StagedNodes {
+ public:
+  FaultInjectingStagedNodes(const FaultInjectingStorage& storage,
+                            std::unique_ptr<persistence::StagedNodes> base)
+      : storage_(storage), base_(std::move(base)) {}
+
+  uint64_t id() const override { return base_->id(); }
+  absl::Status PutNode(TreeId tree, NodeId node, std::string_view image) override {
+    SOP_RETURN_IF_ERROR(storage_.StrikeStatus(FaultPoint::kPutNode));
+    return base_->PutNode(tree, node, image);
+  }
+  absl::Status PutValue(TreeId tree, Serial value_id, std::string_view value) override {
+    return base_->PutValue(tree, value_id, value);
+  }
+  absl::Status Seal() override {
+    SOP_RETURN_IF_ERROR(storage_.StrikeStatus(FaultPoint::kSealNodes));
+    return base_->Seal();
+  }
+  absl::StatusOr<std::optional<std::string>> ReadNode(TreeId tree, NodeId node) const override {
+    SOP_RETURN_IF_ERROR(storage_.StrikeStatus(FaultPoint::kReadNode));
+    return base_->ReadNode(tree, node);
+  }
+
+ private:
+  const FaultInjectingStorage& storage_;
+  const std::unique_ptr<persistence::StagedNodes> base_;
+};
+
 }  // namespace
 
 FaultInjectingStorage::FaultInjectingStorage(std::unique_ptr<persistence::Storage> base)
@@ -194,6 +223,13 @@ absl::StatusOr<std::shared_ptr<const StorageSnapshot>> FaultInjectingStorage::Ta
   SOP_RETURN_IF_ERROR(StrikeStatus(FaultPoint::kTakeSnapshot));
   SOP_ASSIGN_OR_RETURN(auto snapshot, base_->nodes().TakeSnapshot());
   return std::make_shared<const FaultInjectingSnapshot>(*this, std::move(snapshot));
+}
+
+absl::StatusOr<std::unique_ptr<persistence::StagedNodes>> FaultInjectingStorage::StageNodes(
+    persistence::SpaceUse use) {
+  SOP_RETURN_IF_ERROR(StrikeStatus(FaultPoint::kStageNodes));
+  SOP_ASSIGN_OR_RETURN(auto staged, base_->nodes().StageNodes(use));
+  return std::make_unique<FaultInjectingStagedNodes>(*this, std::move(staged));
 }
 
 absl::StatusOr<uint64_t> FaultInjectingStorage::FreeBytes() {

@@ -23,6 +23,9 @@ enum class FaultPoint {
   kStage,
   kStagedAppend,
   kSeal,
+  kStageNodes,
+  kPutNode,
+  kSealNodes,
 };
 
 enum class FaultAction {
@@ -83,6 +86,8 @@ class FaultInjectingStorage : public persistence::Storage,
 
  private:
   absl::StatusOr<std::shared_ptr<const persistence::StorageSnapshot>> TakeSnapshot() override;
+  absl::StatusOr<std::unique_ptr<persistence::StagedNodes>> StageNodes(
+      persistence::SpaceUse use) override;
   absl::StatusOr<uint64_t> FreeBytes() override;
   absl::StatusOr<uint64_t> ApproximateSize(TreeId tree) override;
 

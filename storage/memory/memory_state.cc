@@ -4,6 +4,7 @@
 
 #include "core/base/check.h"
 #include "core/base/error.h"
+#include "core/base/status_macros.h"
 
 namespace sop::memory {
 
@@ -56,12 +57,9 @@ absl::StatusOr<AppendResult> MemoryState::Append(Sequence expected_tail, const C
     MoveReader(tail_, view);
     return persistence::TailMoved{RecordsFrom(expected_tail)};
   }
-  for (const persistence::SealedValue& value : record.sealed_values) {
-    if (pending_.count({value.tree, value.value_id}) > 0) continue;
-    return Error(Reason::kPreconditionNotMet, fmt::format("value {} of tree {} is not sealed",
-                                                          value.value_id.value, value.tree.value));
-  }
+  SOP_RETURN_IF_ERROR(CheckReferences(record));
   MoveReader(record.last, view);
+  TakeStaged(record);
   ChangeNodes(record, apply);
   ChangeRows(record);
   ChangeValues(record);
@@ -69,6 +67,46 @@ absl::StatusOr<AppendResult> MemoryState::Append(Sequence expected_tail, const C
   records_.push_back(record);
   tail_ = record.last;
   return persistence::Committed{tail_};
+}
+
+absl::Status MemoryState::CheckReferences(const CommitRecord& record) const {
+  for (const persistence::SealedValue& value : record.sealed_values) {
+    if (pending_.count({value.tree, value.value_id}) > 0) continue;
+    return Error(Reason::kPreconditionNotMet, fmt::format("value {} of tree {} is not sealed",
+                                                          value.value_id.value, value.tree.value));
+  }
+  if (record.staged_nodes != 0 && staged_.count(record.staged_nodes) == 0) {
+    return Error(Reason::kPreconditionNotMet,
+                 fmt::format("staged nodes {} are not there", record.staged_nodes));
+  }
+  return absl::OkStatus();
+}
+
+void MemoryState::TakeStaged(const CommitRecord& record) {
+  if (record.staged_nodes == 0) return;
+  Staged staged = std::move(staged_.extract(record.staged_nodes).mapped());
+  for (auto& [key, image] : staged.nodes) {
+    nodes_.Set(key, record.last, Share(std::move(image)), readers_);
+  }
+  for (auto& [key, value] : staged.values) {
+    values_.Set(key, record.last, Share(std::move(value)), readers_);
+  }
+}
+
+uint64_t MemoryState::AddStaged(Staged staged) {
+  const base::MutexLock lock(mu_);
+  staged_.emplace(next_staged_, std::move(staged));
+  return next_staged_++;
+}
+
+void MemoryState::RemoveStaged(uint64_t id) {
+  const base::MutexLock lock(mu_);
+  staged_.erase(id);
+}
+
+size_t MemoryState::StagedCount() const {
+  const base::MutexLock lock(mu_);
+  return staged_.size();
 }
 
 std::vector<CommitRecord> MemoryState::RecordsFrom(Sequence expected_tail) const {

@@ -68,6 +68,17 @@ class MemoryState {
   void RemovePendingOf(const void* owner) SOP_EXCLUDES(mu_);
   std::optional<std::string> ReadPending(TreeId tree, Serial value_id) const SOP_EXCLUDES(mu_);
 
+  // Nodes and values that wait for the record that refers to them; see StagedNodes.
+  struct Staged {
+    std::map<std::pair<TreeId, NodeId>, std::string> nodes;
+    std::map<std::pair<TreeId, Serial>, std::string> values;
+  };
+  // The id under which a record may name `staged`.
+  uint64_t AddStaged(Staged staged) SOP_EXCLUDES(mu_);
+  // Nothing if a record has taken it.
+  void RemoveStaged(uint64_t id) SOP_EXCLUDES(mu_);
+  size_t StagedCount() const SOP_EXCLUDES(mu_);
+
   size_t VersionCount() const SOP_EXCLUDES(mu_);
   size_t PendingCount() const SOP_EXCLUDES(mu_);
 
@@ -83,6 +94,8 @@ class MemoryState {
   void MoveReader(Sequence to, Sequence* reader) SOP_REQUIRES(mu_);
   std::vector<persistence::CommitRecord> RecordsFrom(Sequence expected_tail) const
       SOP_REQUIRES(mu_);
+  absl::Status CheckReferences(const persistence::CommitRecord& record) const SOP_REQUIRES(mu_);
+  void TakeStaged(const persistence::CommitRecord& record) SOP_REQUIRES(mu_);
   void ChangeNodes(const persistence::CommitRecord& record, persistence::ApplyFunction apply)
       SOP_REQUIRES(mu_);
   void ChangeRows(const persistence::CommitRecord& record) SOP_REQUIRES(mu_);
@@ -101,6 +114,8 @@ class MemoryState {
   VersionedMap<RowKey> rows_ SOP_GUARDED_BY(mu_);
   VersionedMap<ValueKey> values_ SOP_GUARDED_BY(mu_);
   std::map<ValueKey, Pending> pending_ SOP_GUARDED_BY(mu_);
+  std::map<uint64_t, Staged> staged_ SOP_GUARDED_BY(mu_);
+  uint64_t next_staged_ SOP_GUARDED_BY(mu_) = 1;
 };
 
 }  // namespace sop::memory

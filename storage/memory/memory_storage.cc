@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "core/base/check.h"
 #include "core/base/checksum.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
@@ -106,6 +107,44 @@ class MemoryStagedValue : public persistence::StagedValue {
   bool sealed_ = false;
 };
 
+// Gathers nodes and hands them to the state when they are sealed. Confined to one thread.
+class MemoryStagedNodes : public persistence::StagedNodes {
+ public:
+  explicit MemoryStagedNodes(std::shared_ptr<MemoryState> state) : state_(std::move(state)) {}
+  ~MemoryStagedNodes() override {
+    if (id_ != 0) state_->RemoveStaged(id_);
+  }
+  MemoryStagedNodes(const MemoryStagedNodes&) = delete;
+  MemoryStagedNodes& operator=(const MemoryStagedNodes&) = delete;
+
+  uint64_t id() const override { return id_; }
+  absl::Status PutNode(TreeId tree, NodeId node, std::string_view image) override {
+    SOP_CHECK(id_ == 0 &&
+              (staged_.nodes.empty() || staged_.nodes.rbegin()->first < std::pair(tree, node)));
+    staged_.nodes.emplace(std::pair(tree, node), image);
+    return absl::OkStatus();
+  }
+  absl::Status PutValue(TreeId tree, Serial value_id, std::string_view value) override {
+    SOP_CHECK(id_ == 0 && (staged_.values.empty() ||
+                           staged_.values.rbegin()->first < std::pair(tree, value_id)));
+    staged_.values.emplace(std::pair(tree, value_id), value);
+    return absl::OkStatus();
+  }
+  absl::Status Seal() override {
+    id_ = state_->AddStaged(staged_);
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::optional<std::string>> ReadNode(TreeId tree, NodeId node) const override {
+    const auto at = staged_.nodes.find({tree, node});
+    return at == staged_.nodes.end() ? std::nullopt : std::optional(at->second);
+  }
+
+ private:
+  const std::shared_ptr<MemoryState> state_;
+  MemoryState::Staged staged_;
+  uint64_t id_ = 0;
+};
+
 }  // namespace
 
 MemoryStorage::MemoryStorage(std::shared_ptr<MemoryState> state, persistence::ApplyFunction apply)
@@ -131,6 +170,11 @@ absl::StatusOr<std::shared_ptr<const StorageSnapshot>> MemoryStorage::TakeSnapsh
 Sequence MemoryStorage::Tail() const {
   const base::MutexLock lock(view_mu_);
   return view_;
+}
+
+absl::StatusOr<std::unique_ptr<persistence::StagedNodes>> MemoryStorage::StageNodes(
+    persistence::SpaceUse /*use*/) {
+  return std::make_unique<MemoryStagedNodes>(state_);
 }
 
 absl::StatusOr<uint64_t> MemoryStorage::FreeBytes() { return std::numeric_limits<uint64_t>::max(); }

@@ -44,6 +44,8 @@ class MemoryStorage : public persistence::Storage,
  private:
   absl::StatusOr<std::shared_ptr<const persistence::StorageSnapshot>> TakeSnapshot() override
       SOP_EXCLUDES(view_mu_);
+  absl::StatusOr<std::unique_ptr<persistence::StagedNodes>> StageNodes(
+      persistence::SpaceUse use) override;
   absl::StatusOr<uint64_t> FreeBytes() override;
   absl::StatusOr<uint64_t> ApproximateSize(TreeId tree) override;
 

@@ -12,9 +12,9 @@
 namespace sop::rocksdb_storage {
 namespace {
 
-constexpr std::array<std::string_view, 7> kOurNames = {
+constexpr std::array<std::string_view, 8> kOurNames = {
     "SOP-FORMAT", "SOP-FORMAT.unfinished", "SOP-SEAL", "SOP-SEAL.unfinished", "LOCK", "db",
-    "spill"};
+    "spill", "staging"};
 // What a repair puts aside and what it has not finished (upkeep/repair.h).
 constexpr std::string_view kAsidePrefix = "db.";
 
@@ -47,6 +47,8 @@ absl::StatusOr<std::unique_ptr<DatabaseFolder>> DatabaseFolder::Enter(std::strin
   // What a transaction spilled ended with the process that ran it.
   SOP_RETURN_IF_ERROR(files.RemoveRecursively(folder->spill_path()));
   SOP_RETURN_IF_ERROR(files.MakeFolders(folder->spill_path()));
+  // What is not in the RocksDB yet was never sealed.
+  SOP_RETURN_IF_ERROR(files.RemoveRecursively(folder->staging_path()));
   return folder;
 }
 

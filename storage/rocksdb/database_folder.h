@@ -17,7 +17,8 @@ namespace sop::rocksdb_storage {
 // Thread-compatible.
 class DatabaseFolder {
  public:
-  // Makes the folder if need be, locks it, empties its spill folder and reads SOP-FORMAT. `files`
+  // Makes the folder if need be, locks it, empties its spill and staging folders and
+  // reads SOP-FORMAT. `files`
   // must outlive this. kFolderInUse, naming the process that holds the folder; kFormatNotSupported;
   // kDamaged; UNAVAILABLE and kDiskFull of the file system.
   static absl::StatusOr<std::unique_ptr<DatabaseFolder>> Enter(std::string path,
@@ -42,6 +43,8 @@ class DatabaseFolder {
   const std::string& path() const { return path_; }
   std::string rocksdb_path() const { return path_ + "/db"; }
   std::string spill_path() const { return path_ + "/spill"; }
+  // Files on their way into the RocksDB; on its file system.
+  std::string staging_path() const { return path_ + "/staging"; }
 
   // Names in the folder, and in its db/, that are none of ours nor of RocksDB's. They are left alone.
   absl::StatusOr<std::vector<std::string>> Strangers() const;

@@ -16,6 +16,7 @@
 #include "core/base/status_macros.h"
 #include "storage/rocksdb/open_database.h"
 #include "storage/rocksdb/rocksdb_snapshot.h"
+#include "storage/rocksdb/rocksdb_staged_nodes.h"
 #include "storage/rocksdb/rocksdb_status.h"
 #include "storage/rocksdb/upkeep/backup.h"
 #include "storage/rocksdb/upkeep/file_check.h"
@@ -90,6 +91,8 @@ absl::StatusOr<std::unique_ptr<RocksDbStorage>> RocksDbStorage::Open(
     }
   }
   SOP_ASSIGN_OR_RETURN(auto storage, Make(std::move(database), options, around));
+  base::FailPoint("open.sweep");
+  SOP_RETURN_IF_ERROR(SweepPending(*storage->database_));
   SOP_RETURN_IF_ERROR(storage->reclaimer_.Start());
   base::FailPoint("open.done");
   return storage;
@@ -166,6 +169,7 @@ absl::StatusOr<persistence::AppendResult> RocksDbStorage::Append(
   database_->RestCompactionsIfAsked();
   SOP_RETURN_IF_ERROR(database_->health().Check());
   if (!OnlyRemoves(record)) SOP_RETURN_IF_ERROR(ClaimSpace(BytesOf(record)));
+  if (record.staged_nodes != 0) SOP_RETURN_IF_ERROR(CheckStaged(record.staged_nodes));
   rocksdb::WriteBatch batch(BytesOf(record));
   SOP_RETURN_IF_ERROR(Fill(record, &batch));
   base::FailPoint("storage.write");
@@ -224,6 +228,9 @@ absl::Status RocksDbStorage::Fill(const CommitRecord& record, rocksdb::WriteBatc
     also(batch->DeleteRange(blobs, TreeKey(tree), end));
     also(batch->Put(database_->family(Family::kMeta), DroppedTreeKey(tree), rocksdb::Slice()));
   }
+  if (record.staged_nodes != 0) {
+    also(batch->Delete(database_->family(Family::kMeta), PendingKey(record.staged_nodes)));
+  }
   std::string tail;
   base::AppendBigEndian64(&tail, record.last.value);
   if (record.last.value % 3 != 0 || !base::HasSeededBug("forget_tail")) {
@@ -231,6 +238,25 @@ absl::Status RocksDbStorage::Fill(const CommitRecord& record, rocksdb::WriteBatc
   }
   if (status.ok()) return absl::OkStatus();
   return FromRocksDb(status, "gather a record");
+}
+
+absl::Status RocksDbStorage::CheckStaged(uint64_t id) const {
+  SOP_ASSIGN_OR_RETURN(const auto row,
+                       database_->Get(rocksdb::ReadOptions(), Family::kMeta, PendingKey(id)));
+  if (row.has_value()) return absl::OkStatus();
+  return Error(Reason::kPreconditionNotMet, fmt::format("staged nodes {} are not there", id));
+}
+
+absl::StatusOr<std::unique_ptr<persistence::StagedNodes>> RocksDbStorage::StageNodes(
+    persistence::SpaceUse use) {
+  SOP_RETURN_IF_ERROR(database_->health().Check());
+  const uint64_t id = next_staged_.fetch_add(1, std::memory_order_relaxed);
+  auto claim = [this, use](uint64_t bytes) {
+    return use == persistence::SpaceUse::kReserve ? absl::OkStatus() : ClaimSpace(bytes);
+  };
+  return std::make_unique<RocksDbStagedNodes>(
+      database_, files_, std::move(claim),
+      fmt::format("{}/{}", database_->folder().staging_path(), id), id);
 }
 
 absl::Status RocksDbStorage::ClaimSpace(uint64_t bytes) {

@@ -108,6 +108,8 @@ class RocksDbStorage : public persistence::Storage,
   absl::Status Start(const RocksDbOptions& options, base::Random& random);
 
   absl::StatusOr<std::shared_ptr<const persistence::StorageSnapshot>> TakeSnapshot() override;
+  absl::StatusOr<std::unique_ptr<persistence::StagedNodes>> StageNodes(
+      persistence::SpaceUse use) override;
   absl::StatusOr<uint64_t> FreeBytes() override SOP_EXCLUDES(space_mu_);
   absl::StatusOr<uint64_t> ApproximateSize(TreeId tree) override;
 
@@ -125,6 +127,8 @@ class RocksDbStorage : public persistence::Storage,
   bool WantsWrites() const override { return false; }
 
   absl::Status Fill(const persistence::CommitRecord& record, rocksdb::WriteBatch* batch) const;
+  // kPreconditionNotMet unless those nodes are sealed and no record has taken them.
+  absl::Status CheckStaged(uint64_t id) const;
   // kDiskFull if `bytes` more would touch the reserve.
   absl::Status ClaimSpace(uint64_t bytes) SOP_EXCLUDES(space_mu_);
 
@@ -138,6 +142,7 @@ class RocksDbStorage : public persistence::Storage,
   // Synchronises itself.
   Reclaimer reclaimer_;
   std::atomic<uint64_t> tail_{0};
+  std::atomic<uint64_t> next_staged_{1};
 
   // Guarded by space_mu_.
   base::Mutex space_mu_;

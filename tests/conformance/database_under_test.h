@@ -26,22 +26,27 @@ class BorrowedStorage : public persistence::Storage {
 // A database over one kind of storage, which can be closed and opened. Confined to one test.
 class DatabaseUnderTest {
  public:
-  explicit DatabaseUnderTest(std::unique_ptr<StorageUnderTest> storage)
-      : storage_(std::move(storage)) {
+  explicit DatabaseUnderTest(std::unique_ptr<StorageUnderTest> storage, txn::Limits limits = {})
+      : storage_(std::move(storage)), limits_(limits) {
     Reopen();
   }
 
   void Reopen() {
     database_.reset();
-    database_.emplace(std::make_unique<BorrowedStorage>(storage_->Reopen(btree::Apply)));
+    current_ = &storage_->Reopen(btree::Apply);
+    database_.emplace(std::make_unique<BorrowedStorage>(*current_), limits_);
   }
   void Settle() { storage_->Settle(); }
+  // What the database is on, until it is reopened.
+  memory::FaultInjectingStorage& storage() { return *current_; }
 
   catalog::TestDatabase& operator*() { return *database_; }
   catalog::TestDatabase* operator->() { return &*database_; }
 
  private:
   std::unique_ptr<StorageUnderTest> storage_;
+  const txn::Limits limits_;
+  memory::FaultInjectingStorage* current_ = nullptr;
   std::optional<catalog::TestDatabase> database_;
 };
 

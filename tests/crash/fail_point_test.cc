@@ -15,7 +15,7 @@ constexpr std::chrono::milliseconds kServes{3};  // between two fail points
 // Points that a life passes seldom; the others it passes hundreds of times.
 bool IsSeldom(std::string_view point) {
   for (const std::string_view family : {"create.", "open.", "start.", "close.", "flush.", "fold.",
-                                        "compaction.", "split.root", "merge.root"}) {
+                                        "compaction.", "split.root", "merge.root", "stage."}) {
     if (point.starts_with(family)) return true;
   }
   return false;

@@ -120,6 +120,8 @@ class Life {
     options.cache = std::make_shared<txn::CacheBudget>(size_t{128} << 10);
     options.spill_folder = storage.spill_folder();
     options.limits.conflict_window_bytes = size_t{64} << 10;
+    // A tide is staged.
+    options.limits.staged_commit_writes = kTideItems - 1;
     options.nodes.image_bytes = 1024;
     options.groups_between_folds = 5;
     return options;

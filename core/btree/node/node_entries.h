@@ -58,8 +58,8 @@ class NodeEntries {
  private:
   size_t SharedPrefix() const;
 
-  const NodeKind kind_;
-  const int level_;
+  NodeKind kind_;
+  int level_;
   std::vector<Entry> entries_;
   std::deque<std::string> kept_;
   size_t bytes_ = NodeImage::kHeaderSize;

@@ -54,6 +54,7 @@ void NodeScan::Visit(NodeId node, std::string_view bytes) {
     const bool hole = std::any_of(outline_.holes().begin(), outline_.holes().end(),
                                   [node](const OutlineHole& own) { return own.node == node; });
     if (hole || std::binary_search(inner.begin(), inner.end(), node)) return;
+    if (IsAfter(node.value, reader_.snapshot().sequence())) return;
     Add(FindingKind::kNodeOrphan, fmt::format("nobody names node {}", node.value));
     return;
   }

@@ -59,6 +59,7 @@ void ValueScan::Visit(Serial value_id, std::string_view bytes) {
     Add(FindingKind::kValueMissing, referred_[next_++], "it is not there");
   }
   if (next_ == last_ || referred_[next_].value.value_id != value_id) {
+    if (IsAfter(value_id.value, snapshot_.sequence())) return;
     Finding finding;
     finding.kind = FindingKind::kValueOrphan;
     finding.store = store_;

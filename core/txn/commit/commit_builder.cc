@@ -23,6 +23,8 @@ using persistence::NodeAction;
 // A group takes no more transactions beyond these.
 constexpr size_t kGroupBytes = size_t{8} << 20;
 constexpr size_t kGroupTransactions = 4096;
+// More sequences than any group of such transactions gives out.
+constexpr uint64_t kGroupSequences = 2 * kGroupTransactions;
 
 void PatchSerial(std::optional<uint32_t> offset, Serial serial, std::string* bytes) {
   if (offset.has_value() && *offset + sizeof(uint64_t) <= bytes->size()) {
@@ -99,17 +101,43 @@ CommitBuilder::CommitBuilder(const Inputs& inputs, BuildState& state)
     : inputs_(inputs),
       state_(state),
       group_(std::make_unique<CommitGroup>()),
-      serials_(inputs.tail),
+      start_(StartOf(inputs)),
+      serials_(start_),
       first_tree_id_(state.next_tree_id) {
   group_->first = Sequence{inputs.tail.value + 1};
 }
 
 CommitBuilder::~CommitBuilder() = default;
 
+// Sequences are dense, and a group may take many: one that would come near those that are reserved
+// takes them all and gives out none.
+Sequence CommitBuilder::StartOf(const Inputs& inputs) {
+  if (inputs.reserved == nullptr || inputs.tail >= inputs.reserved->last) return inputs.tail;
+  const bool near = inputs.tail.value + kGroupSequences >= inputs.reserved->first.value;
+  return near ? inputs.reserved->last : inputs.tail;
+}
+
+absl::Status CommitBuilder::CheckUnstaged(const Transaction& transaction) const {
+  const Limits& limits = transaction.limits();
+  if (transaction.write_count() <= limits.unstaged_writes &&
+      transaction.write_bytes() <= limits.unstaged_bytes) {
+    return absl::OkStatus();
+  }
+  return Error(
+      Reason::kLimitExceeded,
+      fmt::format("transaction {} makes stores or numbers its keys at commit and holds {} "
+                  "writes of {} bytes, the limits are {} and {}",
+                  transaction.id().ToString(), transaction.write_count(), transaction.write_bytes(),
+                  limits.unstaged_writes, limits.unstaged_bytes),
+      {{"limit", fmt::format("{}", limits.unstaged_writes)}, {"limit_name", "unstaged_writes"}});
+}
+
 CommitBuilder::Verdict CommitBuilder::TryAdd(CommitRequest& request, absl::Status* status) {
-  const bool empty = serials_.current() == inputs_.tail;
+  if (group_->staged != nullptr) return Verdict::kGroupFull;
+  if (request.staged != nullptr) return TryAddStaged(request, status);
+  const bool empty = this->empty();
   if (!empty && (group_->bytes + request.transaction->write_bytes() > kGroupBytes ||
-                 serials_.current().value - inputs_.tail.value >= kGroupTransactions)) {
+                 serials_.current().value - start_.value >= kGroupTransactions)) {
     return Verdict::kGroupFull;
   }
   std::vector<const CommitGroup*> groups;
@@ -118,13 +146,14 @@ CommitBuilder::Verdict CommitBuilder::TryAdd(CommitRequest& request, absl::Statu
     groups.push_back(inputs_.unpublished);
   }
   groups.push_back(group_.get());
-  Validator validator(inputs_.window, std::move(groups), inputs_.head);
+  Validator validator(&inputs_.window, std::move(groups), inputs_.head);
   if (!empty && validator.CountsDependOnLastGroup(*request.transaction)) {
     return Verdict::kGroupFull;
   }
   Transaction& transaction = *request.transaction;
   View view(*this, transaction);
-  *status = CheckDropped(transaction);
+  *status = CheckUnstaged(transaction);
+  if (status->ok()) *status = CheckDropped(transaction);
   for (const auto& assumption : transaction.assumptions_) {
     if (!status->ok()) break;
     *status = assumption->Settle(view);
@@ -150,8 +179,49 @@ CommitBuilder::Verdict CommitBuilder::TryAdd(CommitRequest& request, absl::Statu
     return Verdict::kRefused;
   }
   request.version = serials_.current();
+  Add(request, view);
+  return Verdict::kAdded;
+}
+
+CommitBuilder::Verdict CommitBuilder::TryAddStaged(CommitRequest& request, absl::Status* status) {
+  if (!empty()) return Verdict::kGroupFull;
+  const StagedCommit& staged = *request.staged;
+  if (inputs_.tail >= staged.builder_sequence()) return Verdict::kStale;
+  std::vector<const CommitGroup*> groups;
+  inputs_.recent.AppendAbove(staged.base->sequence(), &groups);
+  if (inputs_.unpublished != nullptr) groups.push_back(inputs_.unpublished);
+  Validator validator(&inputs_.window, std::move(groups), inputs_.head);
+  Transaction& transaction = *request.transaction;
+  View view(*this, transaction);
+  *status = CheckDropped(transaction);
+  for (const auto& assumption : transaction.assumptions_) {
+    if (!status->ok()) break;
+    *status = assumption->Settle(view);
+  }
+  if (status->ok()) *status = staged.status;
+  if (status->ok()) *status = validator.ValidateSince(transaction, *staged.base);
+  if (status->ok()) {
+    group_->staged = request.staged;
+    staged_transaction_ = &transaction;
+    serials_ = SerialAllocator(Sequence{staged.builder_sequence().value - 1});
+    serials_.NextSequence();
+    *status = CheckMergeable(transaction);
+    if (status->ok()) *status = MergeWrites(transaction);
+    broken_ = !status->ok();
+  }
+  if (!status->ok()) {
+    view.Unbind();
+    return Verdict::kRefused;
+  }
+  request.version = staged.version();
+  Add(request, view);
+  return Verdict::kAdded;
+}
+
+void CommitBuilder::Add(CommitRequest& request, View& view) {
   view.Commit(request.version);
-  group_->bytes += transaction.write_bytes();
+  // A staged transaction's writes are not held by its group.
+  if (request.staged == nullptr) group_->bytes += request.transaction->write_bytes();
   if (request.options.durability == persistence::Durability::kSynced) {
     group_->durability = persistence::Durability::kSynced;
   }
@@ -159,7 +229,12 @@ CommitBuilder::Verdict CommitBuilder::TryAdd(CommitRequest& request, absl::Statu
     group_->record.rows.push_back({persistence::Space::kOutcomes, request.options.token->Bytes(),
                                    EncodeOutcome({request.version, request.options.reply})});
   }
-  return Verdict::kAdded;
+}
+
+bool CommitBuilder::Merges(const Transaction::Tree& tree) const {
+  if (tree.overlay.empty()) return false;
+  return group_->staged == nullptr || !tree.id.has_value() ||
+         !group_->staged->trees.contains(*tree.id);
 }
 
 absl::Status CommitBuilder::CheckDropped(const Transaction& transaction) const {
@@ -209,6 +284,7 @@ absl::Status CommitBuilder::CheckMergeable(const Transaction& transaction) {
     if (!tree->overlay.empty() && !tree->id.has_value()) {
       return Error(Reason::kInternal, "a tree was written to but never bound");
     }
+    if (!Merges(*tree)) continue;
     Overlay::Iterator own(tree->overlay);
     for (own.SeekToFirst(); own.Valid(); own.Next()) {
       SOP_ASSIGN_OR_RETURN(const OwnWrite write, DecodeOwnWrite(own.payload()));
@@ -223,7 +299,7 @@ absl::Status CommitBuilder::CheckMergeable(const Transaction& transaction) {
 
 absl::Status CommitBuilder::MergeWrites(const Transaction& transaction) {
   for (const auto& tree : transaction.trees_) {
-    if (tree->overlay.empty()) continue;
+    if (!Merges(*tree)) continue;
     CommitGroup::Tree& net = group_->trees[*tree->id];
     net.options = tree->options;
     Overlay::Iterator own(tree->overlay);
@@ -335,13 +411,19 @@ absl::Status CommitBuilder::WriteTree(TreeId tree, const CommitGroup::Tree& net,
   const auto next_node = [this] { return NodeId{serials_.Next().value}; };
   btree::TreeWriter writer(inputs_.head, next_node, options);
   SOP_ASSIGN_OR_RETURN(btree::TreeChanges changes, writer.Write(tree, writes));
+  AddChanges(tree, std::move(changes), finished);
+  return absl::OkStatus();
+}
+
+void CommitBuilder::AddChanges(TreeId tree, btree::TreeChanges changes, Finished* finished) {
   for (auto& [id, result] : changes.nodes) {
     if (result.action.has_value()) {
       persistence::NodeChange change{tree, id, *result.action, std::move(result.bytes)};
       if (change.action == NodeAction::kPut) change.bytes = result.version->image().bytes();
       group_->record.nodes.push_back(std::move(change));
     }
-    finished->nodes.push_back({tree, id, std::move(result.version)});
+    const bool unread = result.version == nullptr && result.action == NodeAction::kMerge;
+    if (!unread) finished->nodes.push_back({tree, id, std::move(result.version)});
   }
   for (const btree::CountChange& change : changes.counts) {
     finished->counts.push_back({tree, change});
@@ -349,7 +431,6 @@ absl::Status CommitBuilder::WriteTree(TreeId tree, const CommitGroup::Tree& net,
   for (const persistence::ValueReference& freed : changes.freed_values) {
     group_->record.values.push_back({tree, freed.value_id, std::nullopt});
   }
-  return absl::OkStatus();
 }
 
 void CommitBuilder::AddLogicalWrites() {
@@ -378,7 +459,9 @@ absl::StatusOr<CommitBuilder::Finished> CommitBuilder::Finish(TreeId* damaged) {
   // would be counted twice.
   const uint64_t most_nodes = writes * 2 + 64;
   serials_.NextSequence();
-  group_->last = Sequence{serials_.current().value + most_nodes / kSerialsPerSequence};
+  group_->last = group_->staged != nullptr
+                     ? group_->staged->last
+                     : Sequence{serials_.current().value + most_nodes / kSerialsPerSequence};
   for (const auto& [tree, net] : group_->trees) {
     const absl::Status status = WriteTree(tree, net, &finished);
     if (!status.ok()) {
@@ -386,13 +469,15 @@ absl::StatusOr<CommitBuilder::Finished> CommitBuilder::Finish(TreeId* damaged) {
       return status;
     }
   }
+  SOP_RETURN_IF_ERROR(FinishStaged(&finished, damaged));
   SOP_CHECK(serials_.current() <= group_->last);
   persistence::CommitRecord& record = group_->record;
   record.first = group_->first;
   record.last = group_->last;
   for (auto& [id, value] : group_->values) record.values.push_back(std::move(value));
   record.dropped_trees = group_->dropped_trees;
-  record.only_removes = OnlyRemoves(*group_);
+  record.only_removes =
+      OnlyRemoves(*group_) && (staged_transaction_ == nullptr || staged_transaction_->OnlyErases());
   if (!finished.counts.empty() && !base::HasSeededBug("forget_count")) {
     record.rows.push_back({persistence::Space::kMeta, CountRecordKey(record.last),
                            EncodeCountRecord(finished.counts)});
@@ -401,7 +486,9 @@ absl::StatusOr<CommitBuilder::Finished> CommitBuilder::Finish(TreeId* damaged) {
     record.rows.push_back({persistence::Space::kMeta, std::string(kNextTreeRow),
                            EncodeNextTree(state_.next_tree_id)});
   }
-  if (inputs_.wants_writes) AddLogicalWrites();
+  // The writes of a staged transaction are not listed, which tells others that all may have
+  // changed.
+  if (inputs_.wants_writes && group_->staged == nullptr) AddLogicalWrites();
   finished.group = std::move(group_);
   return finished;
 }

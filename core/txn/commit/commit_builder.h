@@ -57,21 +57,23 @@ class CommitBuilder {
     Sequence tail;                             // the last sequence given out
     btree::NodeLimits limits;
     bool wants_writes = false;
+    // Whose sequences a group must not give out; may be null.
+    const StagedCommit* reserved = nullptr;
   };
 
   CommitBuilder(const Inputs& inputs, BuildState& state);
   ~CommitBuilder();
 
   // kAdded: the transaction is in the group. kRefused: `*status` says why; it is not. kGroupFull:
-  // it has to wait for the next group.
-  enum class Verdict { kAdded, kRefused, kGroupFull };
+  // it has to wait for the next group. kStale: it has to be staged anew.
+  enum class Verdict { kAdded, kRefused, kGroupFull, kStale };
   Verdict TryAdd(CommitRequest& request, absl::Status* status);
 
   CommitGroup& group() { return *group_; }
   // An I/O error met a transaction halfway into the group: build again without it.
   bool broken() const { return broken_; }
   // No transaction was added.
-  bool empty() const { return serials_.current() == inputs_.tail; }
+  bool empty() const { return serials_.current() == start_; }
 
   // What Finish found out: the group's node versions, to be installed in the cache.
   struct Node {
@@ -92,6 +94,12 @@ class CommitBuilder {
  private:
   class View;
 
+  static Sequence StartOf(const Inputs& inputs);
+  Verdict TryAddStaged(CommitRequest& request, absl::Status* status);
+  absl::Status CheckUnstaged(const Transaction& transaction) const;
+  // Whether the group writes the tree itself.
+  bool Merges(const Transaction::Tree& tree) const;
+  void Add(CommitRequest& request, View& view);
   absl::Status CheckDropped(const Transaction& transaction) const;
   absl::Status CheckMergeable(const Transaction& transaction);
   absl::Status MergeWrites(const Transaction& transaction);
@@ -101,14 +109,20 @@ class CommitBuilder {
   void Replace(NetWrites& writes, std::string key, NetWrite net);
   absl::StatusOr<std::optional<btree::Item>> ReadHead(TreeId tree, std::string_view key);
   absl::Status WriteTree(TreeId tree, const CommitGroup::Tree& writes, Finished* finished);
+  // The trees of a staged transaction (commit_builder_staged.cc).
+  absl::Status FinishStaged(Finished* finished, TreeId* damaged);
+  absl::Status WriteStagedTree(const Transaction::Tree& tree, Finished* finished);
+  void AddChanges(TreeId tree, btree::TreeChanges changes, Finished* finished);
   void AddLogicalWrites();
 
   const Inputs inputs_;
   BuildState& state_;
   std::unique_ptr<CommitGroup> group_;
+  const Sequence start_;  // the group's sequences follow it
   SerialAllocator serials_;
   TreeId first_tree_id_;
   bool broken_ = false;
+  Transaction* staged_transaction_ = nullptr;
 };
 
 }  // namespace sop::txn

@@ -18,6 +18,7 @@
 #include "core/persistence/storage.h"
 #include "core/txn/commit/conflict_window.h"
 #include "core/txn/commit/meta_rows.h"
+#include "core/txn/commit/staged_commit.h"
 #include "core/txn/count_ledger.h"
 #include "core/txn/engine.h"
 #include "core/txn/transaction.h"
@@ -32,6 +33,8 @@ struct CommitRequest {
   int64_t queued_nanos = 0;
   absl::InlinedVector<absl::AnyInvocable<void(CommitResult)>, 1> done;  // joined repetitions too
   Sequence version;
+  std::shared_ptr<StagedCommit> staged;  // absent until it is, if it is to be
+  int staging_attempts = 0;
 
   void Finish(const CommitResult& result) {
     for (auto& callback : done) callback(result);
@@ -64,6 +67,8 @@ struct CommitGroup {
   Sequence last;
   std::vector<std::unique_ptr<CommitRequest>> requests;
   absl::btree_map<TreeId, Tree> trees;
+  // Of a large transaction that has the group for itself; its trees are not in `trees`.
+  std::shared_ptr<StagedCommit> staged;
   absl::flat_hash_map<Serial, persistence::ValueChange> values;
   std::vector<TreeId> dropped_trees;
   persistence::CommitRecord record;

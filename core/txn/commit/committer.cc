@@ -1,6 +1,8 @@
 #include "core/txn/commit/committer.h"
 
 #include <algorithm>
+#include <iterator>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -44,7 +46,8 @@ Committer::Committer(persistence::Storage& storage, const EngineOptions& options
 
 Committer::~Committer() {
   base::MutexLock lock(mu_);
-  while (tasks_ > 0 || !queue_.empty() || waiting_ != nullptr || building_ || writing_) {
+  while (tasks_ > 0 || !queue_.empty() || waiting_ != nullptr || building_ || writing_ ||
+         !set_aside_.empty() || staging_ != nullptr) {
     changed_.Wait(mu_);
   }
   base::FailPoint("close.committer");
@@ -188,7 +191,10 @@ void Committer::Submit(std::unique_ptr<CommitRequest> request) {
 
 bool Committer::ShouldBuild() const {
   if (building_ || stop_building_ || waiting_ != nullptr || !failure_.ok()) return false;
+  // What a staged transaction changed can only be asked of the published tree.
+  if (writing_group_ != nullptr && writing_group_->staged != nullptr) return false;
   if (fold_wanted_) return !writing_;
+  if (!set_aside_.empty() && staging_ == nullptr) return true;
   // While a group is being written, a small one built early would only take the place of the larger
   // one that is about to gather.
   return !queue_.empty() && (!writing_ || queue_.size() * 2 >= last_group_);
@@ -243,6 +249,7 @@ void Committer::BuildOnce() {
       requests.push_back(std::move(queue_.front()));
       queue_.pop_front();
     }
+    reserved_ = staging_;
   }
   const absl::Duration now = options_.clock->Monotonic();
   for (const auto& request : requests) {
@@ -251,6 +258,8 @@ void Committer::BuildOnce() {
     stages_.Record(CommitStage::kQueue, request->queued_nanos);
   }
   Remember(std::move(published));
+  SetAside(&requests);
+  if (!fold) BeginStaging(unpublished.get());
   std::vector<Answer> answers;
   Requests left;
   std::shared_ptr<CommitGroup> group;
@@ -275,6 +284,10 @@ void Committer::BuildOnce() {
       fold_wanted_ = true;
     }
     waiting_ = std::move(group);
+  }
+  StageAgain(std::exchange(stale_, {}));
+  {
+    base::MutexLock lock(mu_);
     building_ = false;
     changed_.NotifyAll();
   }
@@ -282,7 +295,15 @@ void Committer::BuildOnce() {
 }
 
 void Committer::Remember(std::vector<std::shared_ptr<CommitGroup>> published) {
-  for (auto& group : published) recent_.Add(std::move(group));
+  for (auto& group : published) {
+    if (group->staged == nullptr) {
+      recent_.Add(std::move(group));
+      continue;
+    }
+    // Not listed key by key: leaf sequences and item versions tell.
+    recent_.MoveAll();
+    window_.Forget(group->last);
+  }
   recent_.Trim(Sequence{oldest_snapshot_.load(std::memory_order_acquire)});
 }
 
@@ -332,6 +353,9 @@ void Committer::AddRequests(CommitBuilder& builder, Requests* requests, Requests
       case CommitBuilder::Verdict::kGroupFull:
         left->push_back(std::move(request));
         break;
+      case CommitBuilder::Verdict::kStale:
+        stale_.push_back(std::move(request));
+        break;
     }
   }
   requests->clear();
@@ -349,7 +373,7 @@ std::optional<CommitBuilder::Finished> Committer::Build(Requests requests,
   while (!requests.empty()) {
     const TreeId next_tree_id = build_state_.next_tree_id;
     CommitBuilder builder({head_, window_, recent_, unpublished, built_tail_, options_.nodes,
-                           storage_.log().WantsWrites()},
+                           storage_.log().WantsWrites(), reserved_.get()},
                           build_state_);
     Requests added;
     Stopwatch stopwatch(*this);
@@ -398,6 +422,7 @@ std::shared_ptr<CommitGroup> Committer::Install(CommitBuilder::Finished finished
     }
     cache_.Install(node.tree, node.node, group->last, std::move(node.version));
     group->installed.emplace_back(node.tree, node.node);
+    if (reserved_ != nullptr) reserved_->changed.emplace(node.tree, node.node);
   }
   built_tail_ = group->last;
   group->charge = base::MemoryCharge(options_.memory);
@@ -445,6 +470,86 @@ void Committer::AddOutcomeRows(CommitGroup& group) {
                          EncodeOutcomeTotals(outcome_totals_)});
 }
 
+void Committer::SetAside(Requests* requests) {
+  const auto large =
+      std::stable_partition(requests->begin(), requests->end(), [](const auto& request) {
+        return request->staged != nullptr || !CommitStager::Wants(*request->transaction);
+      });
+  if (large == requests->end()) return;
+  base::MutexLock lock(mu_);
+  std::move(large, requests->end(), std::back_inserter(set_aside_));
+  requests->erase(large, requests->end());
+}
+
+void Committer::BeginStaging(const CommitGroup* unpublished) {
+  std::unique_ptr<CommitRequest> request;
+  {
+    base::MutexLock lock(mu_);
+    if (staging_ != nullptr || set_aside_.empty()) return;
+    request = std::move(set_aside_.front());
+    set_aside_.pop_front();
+  }
+  reserved_ = std::make_shared<StagedCommit>();
+  std::tie(reserved_->first, reserved_->last) =
+      CommitStager::Reserve(*request->transaction, built_tail_, request->staging_attempts);
+  // Every group after the snapshot adds what it changes: the one being written, whose nodes the
+  // snapshot may not have yet, here, the others when they are built.
+  if (unpublished != nullptr) {
+    reserved_->changed.insert(unpublished->installed.begin(), unpublished->installed.end());
+  }
+  reserved_->base = published();
+  request->staged = reserved_;
+  base::MutexLock lock(mu_);
+  staging_ = reserved_;
+  ++tasks_;
+  base::ThreadPool* const own = options_.staging_pool;
+  (own != nullptr ? own : options_.pool)->Schedule([this, held = std::move(request)]() mutable {
+    Stage(std::move(held));
+  });
+}
+
+void Committer::Stage(std::unique_ptr<CommitRequest> request) {
+  base::FailPoint("stage.begin");
+  CommitStager(storage_, options_.nodes).Run(*request->transaction, request->staged.get());
+  base::FailPoint("stage.staged");
+  std::vector<Answer> answers;
+  {
+    base::MutexLock lock(mu_);
+    if (failure_.ok()) {
+      queue_.push_front(std::move(request));
+      if (ShouldBuild()) Wake();
+    } else {
+      answers.push_back({std::move(request), {failure_, Sequence{0}, std::nullopt}});
+    }
+  }
+  Send(std::move(answers));
+  base::MutexLock lock(mu_);
+  --tasks_;
+  changed_.NotifyAll();
+}
+
+void Committer::StageAgain(Requests stale) {
+  for (auto& request : stale) {
+    EndStaging(*request);
+    ++request->staging_attempts;
+    base::MutexLock lock(mu_);
+    set_aside_.push_front(std::move(request));
+  }
+}
+
+void Committer::EndStaging(CommitRequest& request) {
+  StagedCommit& staged = *request.staged;
+  // Before the reservation goes: others may then use the same Serials.
+  staged.nodes.reset();
+  staged.trees.clear();
+  staged.base.reset();
+  base::MutexLock lock(mu_);
+  if (staging_ == request.staged) staging_ = nullptr;
+  request.staged = nullptr;
+  changed_.NotifyAll();
+  if (ShouldBuild()) Wake();
+}
+
 void Committer::Requeue(Requests requests) {
   for (auto it = requests.rbegin(); it != requests.rend(); ++it) {
     queue_.push_front(std::move(*it));
@@ -473,6 +578,7 @@ void Committer::Send(std::vector<Answer> answers) {
   for (Answer& answer : answers) {
     // Frees snapshot and temporary files before the caller goes on.
     answer.request->transaction.reset();
+    if (answer.request->staged != nullptr) EndStaging(*answer.request);
     base::FailPoint("commit.answer");
     answer.request->Finish(answer.result);
     base::FailPoint("commit.answered");

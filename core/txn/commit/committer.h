@@ -13,6 +13,7 @@
 #include "core/txn/commit/conflict_window.h"
 #include "core/txn/commit/meta_rows.h"
 #include "core/txn/commit/recent_groups.h"
+#include "core/txn/commit/staged_commit.h"
 #include "core/txn/count_ledger.h"
 #include "core/txn/engine.h"
 #include "core/txn/node_cache.h"
@@ -94,6 +95,16 @@ class Committer {
   // Adds requests in order; moves those that are in, answered or left out of `requests`.
   void AddRequests(CommitBuilder& builder, Requests* requests, Requests* added,
                    std::vector<Answer>* answers, Requests* left);
+  // Takes out of `requests` those that are to be staged first.
+  void SetAside(Requests* requests) SOP_EXCLUDES(mu_);
+  // Begins to stage the oldest that was set aside, one at a time.
+  void BeginStaging(const CommitGroup* unpublished) SOP_EXCLUDES(mu_);
+  // Those whose reservation was passed are staged once more.
+  void StageAgain(Requests stale) SOP_EXCLUDES(mu_);
+  // --- The staging task ---
+  void Stage(std::unique_ptr<CommitRequest> request) SOP_EXCLUDES(mu_);
+  // Frees what was staged, in storage too unless a record took it, and the reservation.
+  void EndStaging(CommitRequest& request) SOP_EXCLUDES(mu_);
   void ForgetGroup(const CommitGroup& group, TreeId next_tree_id);
   // What a request id committed before, if it did.
   // kOutcomeUnknown for a token so old that its outcome may have been removed.
@@ -150,6 +161,8 @@ class Committer {
   uint64_t groups_since_fold_ = 0;
   uint64_t groups_since_sweep_ = 0;
   Sequence folded_through_;
+  std::shared_ptr<StagedCommit> reserved_;  // staging_, as of the last look
+  Requests stale_;                          // to be staged once more
 
   // No snapshot is older; from the writer to the builder, which may see it late.
   std::atomic<uint64_t> oldest_snapshot_{0};
@@ -161,6 +174,8 @@ class Committer {
   base::CondVar changed_;
   std::deque<std::unique_ptr<CommitRequest>> queue_ SOP_GUARDED_BY(mu_);
   absl::flat_hash_map<Uuid, CommitRequest*> in_flight_ SOP_GUARDED_BY(mu_);
+  std::deque<std::unique_ptr<CommitRequest>> set_aside_ SOP_GUARDED_BY(mu_);  // to be staged
+  std::shared_ptr<StagedCommit> staging_ SOP_GUARDED_BY(mu_);  // of the request staged or being so
   bool building_ SOP_GUARDED_BY(mu_) = false;
   bool stop_building_ SOP_GUARDED_BY(mu_) = false;
   bool writing_ SOP_GUARDED_BY(mu_) = false;

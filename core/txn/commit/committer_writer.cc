@@ -61,6 +61,7 @@ void Committer::WriteOnce(std::shared_ptr<CommitGroup> group) {
   {
     base::MutexLock lock(mu_);
     ++counters_.groups;
+    if (group->staged != nullptr) ++counters_.staged;
     for (const persistence::NodeChange& change : group->record.nodes) {
       ++(change.action == NodeAction::kMerge ? counters_.merge_deltas : counters_.whole_images);
     }
@@ -172,6 +173,7 @@ void Committer::Adopt(const persistence::CommitRecord& record) {
   ledger_.AssumeImages(record.last);
   for (const persistence::NodeChange& change : record.nodes) {
     cache_.Invalidate(change.tree, change.node, record.last);
+    if (reserved_ != nullptr) reserved_->changed.emplace(change.tree, change.node);
   }
   for (const persistence::RowChange& row : record.rows) {
     if (row.space != persistence::Space::kMeta || !row.value.has_value()) continue;
@@ -251,6 +253,10 @@ void Committer::Fail(std::shared_ptr<CommitGroup> group, const absl::Status& sta
     while (!queue_.empty()) {
       answers.push_back({std::move(queue_.front()), {failure, Sequence{0}, std::nullopt}});
       queue_.pop_front();
+    }
+    while (!set_aside_.empty()) {
+      answers.push_back({std::move(set_aside_.front()), {failure, Sequence{0}, std::nullopt}});
+      set_aside_.pop_front();
     }
     fold_wanted_ = false;
     EndWriting();

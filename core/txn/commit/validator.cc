@@ -10,13 +10,6 @@
 namespace sop::txn {
 namespace {
 
-absl::Status Conflict(TreeId tree, std::string_view key) {
-  return Error(Reason::kConflict,
-               fmt::format("another transaction changed key '{}' of tree {} first",
-                           base::Printable(key), tree.value),
-               {{"tree", fmt::format("{}", tree.value)}, {"key", std::string(key)}});
-}
-
 bool Concerns(ChangeKind change, ReadMode mode) {
   return mode == ReadMode::kItem || change == ChangeKind::kStructural;
 }
@@ -35,10 +28,27 @@ std::string_view SmallerEnd(std::string_view a, std::string_view b) {
 
 }  // namespace
 
+absl::Status ConflictAt(TreeId tree, std::string_view key) {
+  return Error(Reason::kConflict,
+               fmt::format("another transaction changed key '{}' of tree {} first",
+                           base::Printable(key), tree.value),
+               {{"tree", fmt::format("{}", tree.value)}, {"key", std::string(key)}});
+}
+
 absl::Status Validator::Validate(const Transaction& transaction) {
   if (base::HasSeededBug("skip_conflict_check")) return absl::OkStatus();
-  transaction_ = &transaction;
+  since_ = &transaction.snapshot();
   if (transaction.isolation() == Isolation::kSnapshot) return CheckWrites(transaction);
+  return CheckReads(transaction);
+}
+
+absl::Status Validator::ValidateSince(const Transaction& transaction, const Snapshot& since) {
+  since_ = &since;
+  if (transaction.isolation() == Isolation::kSnapshot) return absl::OkStatus();
+  return CheckReads(transaction);
+}
+
+absl::Status Validator::CheckReads(const Transaction& transaction) {
   const ReadSet& reads = transaction.read_set_;
   absl::Status status;
   for (int slot = 0; slot < reads.tree_count() && status.ok(); ++slot) {
@@ -93,21 +103,22 @@ bool Validator::CountsDependOnLastGroup(const Transaction& transaction) const {
 }
 
 absl::Status Validator::CheckPoint(TreeId tree, std::string_view key, ReadMode mode) {
-  const Sequence since = transaction_->read_version();
+  const Sequence since = since_->sequence();
   for (const CommitGroup* group : groups_) {
     const auto writes = group->trees.find(tree);
     if (writes == group->trees.end()) continue;
     const auto it = writes->second.writes.find(key);
     if (it != writes->second.writes.end() && it->second.sequence > since &&
         Concerns(it->second.change, mode)) {
-      return Conflict(tree, key);
+      return ConflictAt(tree, key);
     }
   }
-  switch (window_.Probe(tree, key, since, mode).outcome) {
+  if (window_ == nullptr) return ComparePoint(tree, key, mode);
+  switch (window_->Probe(tree, key, since, mode).outcome) {
     case ProbeOutcome::kUnchanged:
       return absl::OkStatus();
     case ProbeOutcome::kChanged:
-      return Conflict(tree, key);
+      return ConflictAt(tree, key);
     case ProbeOutcome::kBeyondReach:
       break;
   }
@@ -117,23 +128,24 @@ absl::Status Validator::CheckPoint(TreeId tree, std::string_view key, ReadMode m
 absl::Status Validator::CheckRange(TreeId tree, std::string_view begin, std::string_view end,
                                    ReadMode mode) {
   if (base::HasSeededBug("lose_phantom")) return absl::OkStatus();
-  const Sequence since = transaction_->read_version();
+  const Sequence since = since_->sequence();
   for (const CommitGroup* group : groups_) {
     const auto writes = group->trees.find(tree);
     if (writes == group->trees.end()) continue;
     for (auto it = writes->second.writes.lower_bound(begin);
          it != writes->second.writes.end() && Below(it->first, end); ++it) {
       if (it->second.sequence > since && Concerns(it->second.change, mode)) {
-        return Conflict(tree, it->first);
+        return ConflictAt(tree, it->first);
       }
     }
   }
-  const ProbeResult probe = window_.ProbeRange(tree, begin, end, since, mode);
+  if (window_ == nullptr) return CompareRange(tree, begin, end, mode);
+  const ProbeResult probe = window_->ProbeRange(tree, begin, end, since, mode);
   switch (probe.outcome) {
     case ProbeOutcome::kUnchanged:
       return absl::OkStatus();
     case ProbeOutcome::kChanged:
-      return Conflict(tree, probe.key);
+      return ConflictAt(tree, probe.key);
     case ProbeOutcome::kBeyondReach:
       break;
   }
@@ -155,15 +167,15 @@ absl::Status Validator::CheckCount(TreeId tree, std::string_view begin, std::str
 absl::Status Validator::ComparePoint(TreeId tree, std::string_view key, ReadMode mode) {
   btree::Cursor now(head_, tree);
   SOP_RETURN_IF_ERROR(now.SeekToLeaf(key));
-  if (now.leaf() != nullptr && now.leaf()->sequence() <= transaction_->read_version()) {
+  if (now.leaf() != nullptr && now.leaf()->sequence() <= since_->sequence()) {
     return absl::OkStatus();
   }
-  SnapshotSource source(transaction_->snapshot());
+  SnapshotSource source(*since_);
   SOP_ASSIGN_OR_RETURN(const auto before, btree::Find(source, tree, key));
   btree::ItemView after;
   const bool there_now = now.leaf() != nullptr && now.leaf()->Find(key, &after);
   if (there_now != before.has_value() || (there_now && !SameFor(mode, before->item, after))) {
-    return Conflict(tree, key);
+    return ConflictAt(tree, key);
   }
   return absl::OkStatus();
 }
@@ -178,7 +190,7 @@ absl::Status Validator::CompareRange(TreeId tree, std::string_view begin, std::s
     const std::string high =
         now.leaf() == nullptr ? std::string() : now.LeafHigh().value_or(std::string());
     const std::string stop(SmallerEnd(high, end));
-    if (now.leaf() == nullptr || now.leaf()->sequence() > transaction_->read_version()) {
+    if (now.leaf() == nullptr || now.leaf()->sequence() > since_->sequence()) {
       SOP_RETURN_IF_ERROR(CompareItems(tree, {at, stop}, mode));
     }
     if (high.empty() || !Below(high, end)) return absl::OkStatus();
@@ -187,7 +199,7 @@ absl::Status Validator::CompareRange(TreeId tree, std::string_view begin, std::s
 }
 
 absl::Status Validator::CompareItems(TreeId tree, const KeyRange& range, ReadMode mode) {
-  SnapshotSource source(transaction_->snapshot());
+  SnapshotSource source(*since_);
   btree::Cursor before(source, tree);
   btree::Cursor now(head_, tree);
   SOP_RETURN_IF_ERROR(before.Seek(range.begin));
@@ -196,9 +208,9 @@ absl::Status Validator::CompareItems(TreeId tree, const KeyRange& range, ReadMod
     const bool had = before.Valid() && Below(before.key(), range.end);
     const bool has = now.Valid() && Below(now.key(), range.end);
     if (!had && !has) return absl::OkStatus();
-    if (had != has) return Conflict(tree, had ? before.key() : now.key());
-    if (before.key() != now.key()) return Conflict(tree, std::min(before.key(), now.key()));
-    if (!SameFor(mode, before.item(), now.item())) return Conflict(tree, now.key());
+    if (had != has) return ConflictAt(tree, had ? before.key() : now.key());
+    if (before.key() != now.key()) return ConflictAt(tree, std::min(before.key(), now.key()));
+    if (!SameFor(mode, before.item(), now.item())) return ConflictAt(tree, now.key());
     SOP_RETURN_IF_ERROR(before.Next());
     SOP_RETURN_IF_ERROR(now.Next());
   }
