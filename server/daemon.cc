@@ -12,6 +12,7 @@
 #include "core/txn/engine.h"
 #include "fmt/format.h"
 #include "server/load/memory_governor.h"
+#include "server/observe/engine_metrics.h"
 #include "server/observe/log.h"
 #include "server/rpc/admin_service.h"
 #include "server/rpc/btree_service.h"
@@ -95,17 +96,22 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Options options) {
           .clock = &given.clock,
           .workers = daemon->workers_.get(),
           .metrics = &daemon->metrics_});
-  daemon->dispatcher_ =
-      std::make_unique<rpc::Dispatcher>(rpc::Dispatcher::Parts{.methods = *daemon->methods_,
-                                                               .authorizer = daemon->authorizer_,
-                                                               .metrics = daemon->metrics_,
-                                                               .workers = *daemon->workers_,
-                                                               .clock = given.clock,
-                                                               .admission = *daemon->admission_});
+  daemon->dispatcher_ = std::make_unique<rpc::Dispatcher>(
+      rpc::Dispatcher::Parts{.methods = *daemon->methods_,
+                             .authorizer = daemon->authorizer_,
+                             .metrics = daemon->metrics_,
+                             .workers = *daemon->workers_,
+                             .clock = given.clock,
+                             .admission = *daemon->admission_,
+                             .slow_operation = given.config.slow_operation});
   daemon->services_ = std::make_unique<Services>(
       rpc::OperationRunner::Parts{*daemon->dispatcher_, *daemon->databases_,
                                   *daemon->transactions_},
       session::TransactionTerms{limits.transaction_idle, limits.transaction_duration});
+  daemon->metrics_.SetCollector(
+      [self = daemon.get()](std::vector<prometheus::MetricFamily>* families) {
+        self->Sample(families);
+      });
   daemon->WarmUp();
   SOP_RETURN_IF_ERROR(daemon->OpenFaces());
   observe::Log(
@@ -131,6 +137,29 @@ absl::Status Daemon::OpenFaces() {
                                              .metrics = [this] { return metrics_.Text(); },
                                              .healthy = [this] { return healthy_.load(); }}));
   return absl::OkStatus();
+}
+
+void Daemon::Sample(std::vector<prometheus::MetricFamily>* families) {
+  std::vector<observe::DatabaseSample> samples;
+  for (const auto& open : databases_->AllOpen()) {
+    samples.push_back({.database = open->name,
+                       .engine = open->engine->statistics(),
+                       .storage = open->engine->storage_statistics()});
+  }
+  observe::AppendEngineMetrics(samples, families);
+  const base::MemoryBudget& memory = *options_.memory;
+  const load::ProcessMemory measured = load::MeasureProcess();
+  const load::Admission::Counters refused = admission_->counters();
+  observe::AppendProcessMetrics({.memory_limit = memory.limit_bytes(),
+                                 .memory_firm = memory.firm_bytes(),
+                                 .memory_cached = memory.cached_bytes(),
+                                 .memory_overhead = memory.overhead_bytes(),
+                                 .memory_resident = measured.resident,
+                                 .memory_allocated = measured.allocated,
+                                 .streams = admission_->streams(),
+                                 .refused_too_many = refused.too_many,
+                                 .refused_no_memory = refused.no_memory},
+                                families);
 }
 
 void Daemon::WarmUp() {

@@ -70,6 +70,8 @@ class Daemon {
 
   explicit Daemon(Options options);
   absl::Status OpenFaces();
+  // What /metrics shows beside what is counted as it happens.
+  void Sample(std::vector<prometheus::MetricFamily>* families);
   // Opens `default`, so that the first request finds it open; what is wrong with it is logged.
   void WarmUp();
   void KeepHouse() SOP_EXCLUDES(mu_);

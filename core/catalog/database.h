@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -70,6 +71,11 @@ class Database {
   // UNAVAILABLE after the log failed: nothing commits until the database is opened again.
   absl::Status health() const { return engine_->health(); }
   txn::Engine::Statistics statistics() const { return engine_->statistics(); }
+  // Maintenance::Statistics; empty for a storage without upkeep.
+  std::map<std::string, uint64_t> storage_statistics() const {
+    const persistence::Maintenance* upkeep = storage_->maintenance();
+    return upkeep == nullptr ? std::map<std::string, uint64_t>() : upkeep->Statistics();
+  }
   const txn::Limits& limits() const { return engine_->limits(); }
   // Approximate bytes on disk of a store's trees.
   absl::StatusOr<uint64_t> ApproximateSize(const StoreEntry& store);

@@ -52,6 +52,8 @@ struct ServerOptions {
   absl::Duration database_idle = absl::Minutes(10);
   // How long requests in flight may take to finish after SIGTERM. Default 10 s; range 0 to 1 h.
   absl::Duration drain = absl::Seconds(10);
+  // Operations that take this long are logged as slow. Default 1 s; range 0 to 1 h.
+  absl::Duration slow_operation = absl::Seconds(1);
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;
   Exposure exposure = Exposure::kLoopbackOnly;

@@ -203,6 +203,10 @@ std::vector<Setting> TimeSettings() {
        Time(
            [](ServerOptions & o) -> auto& { return o.drain; }, absl::ZeroDuration(),
            absl::Hours(1))},
+      {"slow-operation", "TIME", "operations that take this long are logged [1s]", Arity::kOne,
+       Time(
+           [](ServerOptions & o) -> auto& { return o.slow_operation; }, absl::ZeroDuration(),
+           absl::Hours(1))},
       {"log-level", "LEVEL", "debug, info, warning or error [info]", Arity::kOne,
        OneOf<LogLevel>(&ServerOptions::log_level, {{"debug", LogLevel::kDebug},
                                                    {"info", LogLevel::kInfo},

@@ -15,12 +15,13 @@ void MemoryGovernor::Tick(absl::Duration now) {
   base::MemoryBudget& budget = *parts_.budget;
   const ProcessMemory memory = parts_.measure();
   // Pages that the allocator keeps for a second are left out: counting them would make caches
-  // shrink more the more they shrank.
-  const int64_t held = memory.allocated + memory.resident - memory.allocator_resident;
+  // shrink more the more they shrank. What is kept or fragmented beyond a tenth counts all the
+  // same: requests have to wait for it.
+  const int64_t limit = budget.limit_bytes();
+  const int64_t held = std::max(memory.allocated + memory.resident - memory.allocator_resident,
+                                memory.resident - limit / 10);
   budget.SetOverhead(std::max<int64_t>(0, held - budget.firm_bytes() - budget.cached_bytes()));
-  // What is fragmented beyond a tenth is worth the work of giving it back.
-  const int64_t most = budget.limit_bytes() + budget.limit_bytes() / 10;
-  if (memory.resident > most && now - gave_back_ >= kBetweenGivingBack) {
+  if (memory.resident > limit && now - gave_back_ >= kBetweenGivingBack) {
     gave_back_ = now;
     parts_.give_back();
   }

@@ -70,6 +70,9 @@ Metrics::Metrics() : registry_(std::make_shared<prometheus::Registry>()) {
   expired_transactions_ = &CounterFamily(r, "sop_expired_transactions_total",
                                          "Transactions ended by idle limit or duration.")
                                .Add({});
+  slow_operations_ =
+      &CounterFamily(r, "sop_slow_operations_total", "Operations that the slow log has.").Add({});
+  conflicts_ = &CounterFamily(r, "sop_conflicts_total", "Transactions that lost, by store.");
 }
 
 MethodMetrics& Metrics::ForMethod(std::string_view method) {
@@ -109,10 +112,29 @@ void Metrics::ForgetDatabase(std::string_view database) {
   database_transactions_->Remove(found->second.open_transactions);
   database_disk_->Remove(found->second.disk_bytes);
   databases_.erase(found);
+  const auto stores = conflicts_by_store_.find(database);
+  if (stores == conflicts_by_store_.end()) return;
+  for (const auto& counter : stores->second) conflicts_->Remove(counter.second);
+  conflicts_by_store_.erase(stores);
+}
+
+void Metrics::CountConflict(std::string_view database, std::string_view store) {
+  constexpr size_t kMostStores = 100;
+  base::MutexLock lock(mu_);
+  auto& stores = conflicts_by_store_[std::string(database)];
+  if (stores.size() >= kMostStores && !stores.contains(store)) store = "(other)";
+  prometheus::Counter*& counter = stores[std::string(store)];
+  if (counter == nullptr) {
+    counter =
+        &conflicts_->Add({{"database", std::string(database)}, {"store", std::string(store)}});
+  }
+  counter->Increment();
 }
 
 std::string Metrics::Text() const {
-  return prometheus::TextSerializer().Serialize(registry_->Collect());
+  std::vector<prometheus::MetricFamily> families = registry_->Collect();
+  if (collector_ != nullptr) collector_(&families);
+  return prometheus::TextSerializer().Serialize(families);
 }
 
 }  // namespace sop::observe

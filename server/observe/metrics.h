@@ -2,9 +2,11 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -14,6 +16,7 @@
 #include "prometheus/counter.h"
 #include "prometheus/gauge.h"
 #include "prometheus/histogram.h"
+#include "prometheus/metric_family.h"
 #include "prometheus/registry.h"
 
 namespace sop::observe {
@@ -73,6 +76,15 @@ class Metrics {
   prometheus::Gauge& open_databases() { return *open_databases_; }
   prometheus::Counter& expired_transactions() { return *expired_transactions_; }
 
+  // A transaction lost against another one in that store. Beyond a hundred stores of a database
+  // they are counted as store "(other)".
+  void CountConflict(std::string_view database, std::string_view store) SOP_EXCLUDES(mu_);
+  prometheus::Counter& slow_operations() { return *slow_operations_; }
+
+  // Adds to every Text what it appends. Call before the first Text.
+  using Collector = std::function<void(std::vector<prometheus::MetricFamily>* families)>;
+  void SetCollector(Collector collector) { collector_ = std::move(collector); }
+
   // Everything in Prometheus' text format.
   std::string Text() const;
 
@@ -90,10 +102,15 @@ class Metrics {
   prometheus::Gauge* requests_in_flight_;
   prometheus::Gauge* open_databases_;
   prometheus::Counter* expired_transactions_;
+  prometheus::Counter* slow_operations_;
+  prometheus::Family<prometheus::Counter>* conflicts_;
+  Collector collector_;
 
   base::Mutex mu_;
   base::StringMap<std::unique_ptr<MethodMetrics>> methods_ SOP_GUARDED_BY(mu_);
   base::StringMap<DatabaseMetrics> databases_ SOP_GUARDED_BY(mu_);
+  // By database and store.
+  base::StringMap<base::StringMap<prometheus::Counter*>> conflicts_by_store_ SOP_GUARDED_BY(mu_);
 };
 
 }  // namespace sop::observe

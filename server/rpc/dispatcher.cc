@@ -8,14 +8,14 @@
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
 #include "fmt/format.h"
+#include "server/convert/id.h"
 #include "server/observe/log.h"
+#include "server/observe/trace_parent.h"
 #include "server/session/open_database.h"
 #include "server/status/wire_status.h"
 
 namespace sop::rpc {
 namespace {
-
-constexpr absl::Duration kSlowCall = absl::Seconds(2);
 
 // The deadline of the call on the monotonic time of `clock`.
 absl::Duration DeadlineOf(const grpc::CallbackServerContext& context, base::Clock& clock) {
@@ -24,15 +24,10 @@ absl::Duration DeadlineOf(const grpc::CallbackServerContext& context, base::Cloc
   return clock.Monotonic() + absl::FromChrono(deadline - std::chrono::system_clock::now());
 }
 
-// The trace id of a W3C `traceparent`: 00-<32 digits>-<16 digits>-<2 digits>.
 std::string TraceIdOf(const grpc::CallbackServerContext& context) {
   const auto found = context.client_metadata().find("traceparent");
   if (found == context.client_metadata().end()) return "";
-  const std::string_view text(found->second.data(), found->second.size());
-  if (text.size() != 55 || text[2] != '-' || text[35] != '-') return "";
-  const std::string_view id = text.substr(3, 32);
-  if (id.find_first_not_of("0123456789abcdef") != std::string_view::npos) return "";
-  return std::string(id);
+  return observe::TraceIdOf({found->second.data(), found->second.size()});
 }
 
 // Whether operators, not only the caller, should hear of it.
@@ -104,8 +99,8 @@ void CallScope::Record(int64_t response_bytes) {
                                        .took = took,
                                        .request_bytes = request_bytes_,
                                        .response_bytes = response_bytes});
+  if (took >= dispatcher_.parts_.slow_operation && !context_.method().streams) LogSlow(took);
   auto level = config::LogLevel::kDebug;
-  if (took > kSlowCall) level = config::LogLevel::kInfo;
   if (IsOurs(outcome_.code())) level = config::LogLevel::kError;
   if (!observe::LogEnabled(level)) return;
   observe::Log(level, "call finished",
@@ -116,6 +111,44 @@ void CallScope::Record(int64_t response_bytes) {
                 {"reason", std::string(ReasonName(ReasonOf(outcome_)))},
                 {"message", std::string(outcome_.message())},
                 {"ms", fmt::format("{:.3f}", absl::ToDoubleMilliseconds(took))},
+                {"trace", context_.trace_id}});
+}
+
+void CallScope::NoteCommit(const txn::CommitResult& result) {
+  context_.commit_times = result.times;
+  if (ReasonOf(result.status) != Reason::kConflict || context_.counted == nullptr) return;
+  for (const auto& detail : DetailsOf(result.status)) {
+    if (detail.first != "store") continue;
+    dispatcher_.metrics().CountConflict(context_.counted->name, detail.second);
+  }
+}
+
+void CallScope::LogSlow(absl::Duration took) const {
+  dispatcher_.metrics().slow_operations().Increment();
+  if (!observe::LogEnabled(config::LogLevel::kWarning)) return;
+  const auto millis = [](int64_t nanos) {
+    return fmt::format("{:.3f}", static_cast<double>(nanos) / 1e6);
+  };
+  const auto stage = [&](txn::CommitStage at) {
+    return millis(context_.commit_times[static_cast<size_t>(at)]);
+  };
+  const auto request_id = convert::RequestIdFromProto(context_.request_id);
+  const bool has_id = request_id.ok() && !request_id->IsZero();
+  observe::Log(config::LogLevel::kWarning, "slow operation",
+               {{"method", context_.method().name},
+                {"database", base::Printable(context_.database)},
+                {"store", base::Printable(context_.store)},
+                {"keys", fmt::format("{}", context_.keys)},
+                {"bytes", fmt::format("{}", request_bytes_)},
+                {"ms", millis(absl::ToInt64Nanoseconds(took))},
+                {"queue_ms", stage(txn::CommitStage::kQueue)},
+                {"validate_ms", stage(txn::CommitStage::kValidate)},
+                {"apply_ms", stage(txn::CommitStage::kApply)},
+                {"write_ms", stage(txn::CommitStage::kWrite)},
+                {"publish_ms", stage(txn::CommitStage::kPublish)},
+                {"code", absl::StatusCodeToString(outcome_.code())},
+                {"reason", std::string(ReasonName(ReasonOf(outcome_)))},
+                {"request_id", has_id ? request_id->ToString() : std::string()},
                 {"trace", context_.trace_id}});
 }
 

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "core/base/clock.h"
 #include "core/base/thread_pool.h"
+#include "core/txn/engine.h"
 #include "google/protobuf/message.h"
 #include "grpcpp/support/server_callback.h"
 #include "server/load/admission.h"
@@ -36,6 +37,8 @@ class Dispatcher {
     base::ThreadPool& workers;
     base::Clock& clock;
     load::Admission& admission;
+    // What takes longer is logged; streams are not, which take as long as their readers.
+    absl::Duration slow_operation = absl::Seconds(1);
   };
   explicit Dispatcher(const Parts& parts) : parts_(parts) {}
 
@@ -92,9 +95,15 @@ class CallScope {
       if (!request.database().empty()) context_.database = request.database();
     }
     if constexpr (requires { request.store(); }) context_.store = request.store();
+    if constexpr (requires { request.request_id(); }) context_.request_id = request.request_id();
+    if constexpr (requires { request.keys(); }) context_.keys = request.keys_size();
+    if constexpr (requires { request.items(); }) context_.keys = request.items_size();
+    if constexpr (requires { request.operations(); }) context_.keys = request.operations_size();
     return AdmitMessage(request);
   }
 
+  // Notes how a commit for the call went, a lost one too.
+  void NoteCommit(const txn::CommitResult& result);
   // Notes how the call ends. Call once, right before the answer is sent.
   void Note(const absl::Status& status);
   // Notes it and returns the status to finish the call with.
@@ -105,6 +114,7 @@ class CallScope {
   void Record(int64_t response_bytes);
 
  private:
+  void LogSlow(absl::Duration took) const;
   absl::Status AdmitMessage(const google::protobuf::Message& request);
 
   Dispatcher& dispatcher_;

@@ -176,6 +176,7 @@ void Executor::CommitJob(const Job& job, std::shared_ptr<session::OpenDatabase> 
   engine.Commit(
       std::move(stores), std::move(options),
       [this, job, database = std::move(database)](const txn::CommitResult& result) mutable {
+        job.call->scope().NoteCommit(result);
         if (result.status.ok()) {
           if (result.earlier_reply.has_value()) {
             return Replay(job, result.version, *result.earlier_reply);

@@ -105,6 +105,7 @@ void OperationRunner::CommitAlone(const Job& job, std::shared_ptr<session::OpenD
       std::move(stores), std::move(options),
       [this, job, database = std::move(database)](const txn::CommitResult& result) mutable {
         Call& call = *job.call;
+        call.scope().NoteCommit(result);
         if (result.status.ok()) {
           if (result.earlier_reply.has_value()) {
             return Replay(job, result.version, *result.earlier_reply);

@@ -83,10 +83,12 @@ void TransactionCalls::CommitTurn(Call& call, const v1::CommitRequest& request,
   txn::CommitOptions options;
   options.durability = *durability;
   options.token = turn->id();
+  call.context().counted = turn->shared_database();
   auto stores = turn->TakeStores();
   catalog::Database& engine = *turn->database().engine;
   engine.Commit(std::move(stores), std::move(options),
                 [this, &call, &response, turn = std::move(turn)](const txn::CommitResult& result) {
+                  call.scope().NoteCommit(result);
                   turn->End(EndOf(result));
                   parts_.transactions.Remove(*turn);
                   if (result.status.ok()) {

@@ -89,6 +89,8 @@ class DatabaseRegistry {
   // UNAVAILABLE, naming the database, if the log of an open one has failed: what it acknowledges
   // can no longer be trusted to be durable.
   absl::Status CheckHealth() SOP_EXCLUDES(mu_);
+  // Those open that nobody is busy opening or closing. Kept from being closed while shared.
+  std::vector<std::shared_ptr<OpenDatabase>> AllOpen() SOP_EXCLUDES(mu_);
   // Measures the files of open databases, for the metrics.
   void MeasureDisk() SOP_EXCLUDES(mu_);
   // Closes what nobody has used for the idle time.
@@ -117,8 +119,6 @@ class DatabaseRegistry {
   absl::Status CheckFolderFreeLocked(const std::string& folder) const SOP_REQUIRES(mu_);
   absl::Status SaveLocked() SOP_REQUIRES(mu_);
   std::vector<std::shared_ptr<Entry>> All() SOP_EXCLUDES(mu_);
-  // Those that nobody is busy opening or closing.
-  std::vector<std::shared_ptr<OpenDatabase>> AllOpen() SOP_EXCLUDES(mu_);
   // REQUIRES: nobody else shares it.
   void Close(Entry& entry) SOP_REQUIRES(entry.mu);
   void Share(OpenDatabase& database) const;

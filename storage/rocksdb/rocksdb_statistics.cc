@@ -1,4 +1,6 @@
 #include <array>
+#include <cstdlib>
+#include <string>
 #include <utility>
 
 #include <rocksdb/statistics.h>
@@ -41,6 +43,9 @@ constexpr std::array kWholeGauges = {
     std::pair{"snapshots_count", &rocksdb::DB::Properties::kNumSnapshots},
     std::pair{"background_errors_count", &rocksdb::DB::Properties::kBackgroundErrors},
     std::pair{"running_compactions_count", &rocksdb::DB::Properties::kNumRunningCompactions},
+    std::pair{"delayed_write_rate_bytes", &rocksdb::DB::Properties::kActualDelayedWriteRate},
+    std::pair{"write_stopped_count", &rocksdb::DB::Properties::kIsWriteStopped},
+    std::pair{"immutable_write_buffers_count", &rocksdb::DB::Properties::kNumImmutableMemTable},
     std::pair{"running_flushes_count", &rocksdb::DB::Properties::kNumRunningFlushes},
     std::pair{"block_cache_bytes", &rocksdb::DB::Properties::kBlockCacheUsage},
 };
@@ -68,6 +73,13 @@ std::map<std::string, uint64_t> RocksDbStorage::Statistics() const {
   }
   values["pending_trees_count"] = reclaimer_.pending_trees();
   values["reclaimed_trees_count"] = reclaimer_.reclaimed_trees();
+  for (int level = 0; level < 7; ++level) {
+    std::string files;
+    const std::string at = std::to_string(level);
+    database_->db().GetProperty(database_->family(Family::kNodes),
+                                rocksdb::DB::Properties::kNumFilesAtLevelPrefix + at, &files);
+    values["level" + at + "_files_count"] = std::strtoull(files.c_str(), nullptr, 10);
+  }
   return values;
 }
 

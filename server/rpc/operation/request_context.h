@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "core/base/clock.h"
 #include "core/base/ids.h"
+#include "core/txn/commit/commit_stages.h"
 
 namespace sop::session {
 struct OpenDatabase;
@@ -37,6 +38,12 @@ class RequestContext {
   std::string store;
   // In a stream, the transaction that the request is part of; zero elsewhere.
   TransactionId transaction;
+  // Keys, items or operations that the request has.
+  int64_t keys = 0;
+  // As the request has it, for the log; empty if it has none.
+  std::string request_id;
+  // Of the last commit made for the call.
+  txn::CommitTimes commit_times = {};
   // 32 hexadecimal digits of the caller's `traceparent`, or empty.
   std::string trace_id;
   // The database that the call's bytes are counted for, once it is known. Shared because the answer

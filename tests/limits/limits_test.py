@@ -1,0 +1,287 @@
+"""Every limit of a request, over the network: one less and the limit itself are served, one more is refused.
+
+Each refusal has its code and reason, and names the limit.
+"""
+
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+from sop.testing import Server
+from sop.v1 import admin_pb2, admin_pb2_grpc, btree_pb2, btree_pb2_grpc
+from sop.v1 import database_pb2, database_pb2_grpc, transaction_pb2, transaction_pb2_grpc, types_pb2
+
+MESSAGE_BYTES = 4 << 20
+
+
+class Refusal:
+    """What a failed call says."""
+
+    def __init__(self, error: grpc.RpcError) -> None:
+        self.code: str = error.code().name
+        self.reason = ""
+        self.metadata: dict[str, str] = {}
+        self.retry_seconds = 0.0
+        for key, value in error.trailing_metadata() or ():
+            if key == "grpc-status-details-bin":
+                for detail in status_pb2.Status.FromString(value).details:
+                    self._read(detail)
+
+    def _read(self, detail: Any) -> None:
+        info = error_details_pb2.ErrorInfo()
+        retry = error_details_pb2.RetryInfo()
+        if detail.Unpack(info):
+            self.reason = info.reason
+            self.metadata = dict(info.metadata)
+        elif detail.Unpack(retry):
+            self.retry_seconds = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+
+
+def text(value: str) -> types_pb2.Key:
+    return types_pb2.Key(string_value=value)
+
+
+def number(value: int) -> types_pb2.Key:
+    return types_pb2.Key(int64_value=value)
+
+
+class LimitsTest(unittest.TestCase):
+    folder: tempfile.TemporaryDirectory[str]
+    server: Server
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.folder = tempfile.TemporaryDirectory(prefix="sop-limits-")
+        flags = ["--max-open-transactions", "3", "--max-databases", "4", "--max-streams", "3"]
+        cls.server = Server(Path(cls.folder.name), flags)
+        cls.server.start()
+        # The client must not be what refuses.
+        options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+        cls.channel = grpc.insecure_channel(cls.server.address, options)
+        cls.admin = admin_pb2_grpc.AdminServiceStub(cls.channel)
+        cls.btrees = btree_pb2_grpc.BtreeServiceStub(cls.channel)
+        cls.databases = database_pb2_grpc.DatabaseServiceStub(cls.channel)
+        cls.transactions = transaction_pb2_grpc.TransactionServiceStub(cls.channel)
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.channel.close()
+        cls.server.stop()
+        cls.folder.cleanup()
+
+    def create(self, store: str, **options: Any) -> None:
+        self.btrees.CreateBtree(
+            btree_pb2.CreateBtreeRequest(store=store, options=types_pb2.BtreeOptions(**options))
+        )
+
+    def upsert(self, store: str, key: types_pb2.Key, value: bytes = b"") -> None:
+        item = types_pb2.WriteItem(key=key, value=types_pb2.Value(content=value))
+        self.btrees.Upsert(btree_pb2.UpsertRequest(store=store, items=[item]))
+
+    def refused(self, call: Callable[[], Any]) -> Refusal:
+        with self.assertRaises(grpc.RpcError) as raised:
+            call()
+        return Refusal(raised.exception)
+
+    def edge(self, limit: int, send: Callable[[int], Any], expected: Sequence[str]) -> Refusal:
+        """`send(n)` for n at the limit and beside it; `expected`: code and reason beyond it."""
+        send(limit - 1)
+        send(limit)
+        refusal = self.refused(lambda: send(limit + 1))
+        self.assertEqual([refusal.code, refusal.reason], list(expected))
+        return refusal
+
+    def overhead(self, send: Callable[[int], Any], size: int) -> int:
+        """What the server counts beside `size` bytes of content."""
+        return int(self.refused(lambda: send(size)).metadata["size"]) - size
+
+    def test_key_size(self) -> None:
+        self.create("keys")
+        send = lambda size: self.upsert("keys", text("k" * size))
+        beside = self.overhead(send, 4096)
+        refusal = self.edge(4096 - beside, send, ["INVALID_ARGUMENT", "INVALID_KEY"])
+        self.assertEqual(refusal.metadata["limit"], "4096")
+
+    def test_ride_on_size(self) -> None:
+        index = types_pb2.IndexSpecification(fields=[types_pb2.IndexField(name="id")])
+        self.create("riding", index=index)
+
+        def send(size: int) -> None:
+            fields = [
+                types_pb2.Field(name="id", value=types_pb2.Scalar(int64_value=1)),
+                types_pb2.Field(name="note", value=types_pb2.Scalar(string_value="n" * size)),
+            ]
+            self.upsert("riding", types_pb2.Key(record=types_pb2.Record(fields=fields)))
+
+        send(1)
+        beside = self.overhead(send, 4096)
+        refusal = self.edge(4096 - beside, send, ["INVALID_ARGUMENT", "INVALID_KEY"])
+        self.assertEqual(refusal.metadata["limit"], "4096")
+
+    def test_key_fields(self) -> None:
+        def send(count: int) -> None:
+            self.create(f"fields{count}")
+            fields = [
+                types_pb2.Field(name=f"f{i}", value=types_pb2.Scalar(int64_value=i))
+                for i in range(count)
+            ]
+            self.upsert(f"fields{count}", types_pb2.Key(record=types_pb2.Record(fields=fields)))
+
+        refusal = self.edge(32, send, ["INVALID_ARGUMENT", "INVALID_KEY"])
+        self.assertEqual(refusal.metadata["limit"], "32")
+
+    def test_whole_value_size(self) -> None:
+        self.create("values")
+        send = lambda size: self.upsert("values", number(1), b"v" * size)
+        self.edge(65536, send, ["UNIMPLEMENTED", "UNIMPLEMENTED"])
+
+    def test_store_name_size(self) -> None:
+        refusal = self.edge(
+            128, lambda size: self.create("s" * size), ["INVALID_ARGUMENT", "INVALID_NAME"]
+        )
+        self.assertEqual(refusal.metadata["limit"], "128")
+
+    def test_slot_length(self) -> None:
+        send = lambda slots: self.create(f"slots{slots}", slot_length=slots)
+        self.edge(20_000, send, ["INVALID_ARGUMENT", "INVALID_ARGUMENT"])
+        send(2)
+        self.assertEqual(self.refused(lambda: send(1)).reason, "INVALID_ARGUMENT")
+
+    def test_description_size(self) -> None:
+        send = lambda size: self.create(f"described{size}", description="d" * size)
+        self.edge(4096, send, ["INVALID_ARGUMENT", "INVALID_ARGUMENT"])
+
+    def test_items_per_read(self) -> None:
+        self.create("read")
+        self.upsert("read", number(1))
+        send = lambda count: self.btrees.Get(
+            btree_pb2.GetRequest(store="read", keys=[number(i) for i in range(count)])
+        )
+        refusal = self.edge(65_536, send, ["INVALID_ARGUMENT", "INVALID_ARGUMENT"])
+        self.assertEqual(refusal.metadata["limit"], "65536")
+
+    def test_items_per_write(self) -> None:
+        self.create("written")
+        send = lambda count: self.btrees.Upsert(
+            btree_pb2.UpsertRequest(
+                store="written", items=[types_pb2.WriteItem(key=number(i)) for i in range(count)]
+            )
+        )
+        refusal = self.edge(65_536, send, ["INVALID_ARGUMENT", "INVALID_ARGUMENT"])
+        self.assertEqual(refusal.metadata["limit"], "65536")
+
+    def test_message_size(self) -> None:
+        def send(size: int) -> None:
+            # The field's tag and the length of its length: 1 and 4 bytes.
+            request = admin_pb2.EchoRequest(payload=b"e" * (size - 7), response_bytes=1)
+            self.assertEqual(request.ByteSize(), size)
+            self.admin.Echo(request)
+
+        refusal = self.edge(MESSAGE_BYTES, send, ["INVALID_ARGUMENT", "MESSAGE_TOO_LARGE"])
+        self.assertEqual(refusal.metadata["limit"], str(MESSAGE_BYTES))
+        self.assertIn("EchoStream", refusal.metadata["use"])
+
+    def test_page_size(self) -> None:
+        self.create("paged")
+        self.upsert("paged", number(1))
+        read = lambda **page: self.btrees.ReadPage(btree_pb2.ReadPageRequest(store="paged", **page))
+        self.edge(
+            10_000, lambda n: read(page_size=n), ["INVALID_ARGUMENT", "INVALID_ARGUMENT"]
+        )
+        self.edge(
+            3 << 20, lambda n: read(page_bytes=n), ["INVALID_ARGUMENT", "INVALID_ARGUMENT"]
+        )
+
+    def test_list_page_size(self) -> None:
+        send = lambda n: self.databases.ListStores(database_pb2.ListStoresRequest(page_size=n))
+        refusal = self.edge(1_000, send, ["INVALID_ARGUMENT", "INVALID_ARGUMENT"])
+        self.assertEqual(refusal.metadata["limit"], "1000")
+
+    def test_operations_per_execute(self) -> None:
+        self.create("executed")
+        count_one = transaction_pb2.Operation(
+            get=btree_pb2.GetRequest(store="executed", keys=[number(1)])
+        )
+        self.upsert("executed", number(2))
+        send = lambda count: self.transactions.Execute(
+            transaction_pb2.ExecuteRequest(operations=[count_one] * count)
+        )
+        refusal = self.edge(10_000, send, ["INVALID_ARGUMENT", "INVALID_ARGUMENT"])
+        self.assertEqual(refusal.metadata["limit"], "10000")
+
+    def test_transaction_terms(self) -> None:
+        hour = 3_600_000
+
+        def send(field: str, millis: int) -> None:
+            request = transaction_pb2.BeginRequest()
+            getattr(request, field).seconds = millis // 1000
+            getattr(request, field).nanos = millis % 1000 * 1_000_000
+            begun = self.transactions.Begin(request)
+            self.transactions.Rollback(
+                transaction_pb2.RollbackRequest(transaction_id=begun.transaction_id)
+            )
+
+        for field in ("max_duration", "idle_limit"):
+            refusal = self.edge(
+                hour,
+                lambda millis, field=field: send(field, millis),  # type: ignore[misc]
+                ["INVALID_ARGUMENT", "INVALID_ARGUMENT"],
+            )
+            self.assertEqual(refusal.metadata["field"], field)
+
+    def test_open_transactions(self) -> None:
+        begin = lambda: self.transactions.Begin(transaction_pb2.BeginRequest()).transaction_id
+        begun = [begin() for _ in range(3)]
+        refusal = self.refused(begin)
+        self.assertEqual(
+            (refusal.code, refusal.reason, refusal.metadata["limit"]),
+            ("RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", "3"),
+        )
+        for transaction in begun:
+            self.transactions.Rollback(transaction_pb2.RollbackRequest(transaction_id=transaction))
+        self.transactions.Rollback(transaction_pb2.RollbackRequest(transaction_id=begin()))
+
+    def test_databases(self) -> None:
+        create = lambda name: self.databases.CreateDatabase(
+            database_pb2.CreateDatabaseRequest(name=name)
+        )
+        for name in ("b", "c", "d"):  # and `default`
+            create(name)
+        refusal = self.refused(lambda: create("e"))
+        self.assertEqual(
+            (refusal.code, refusal.reason, refusal.metadata["limit"]),
+            ("RESOURCE_EXHAUSTED", "LIMIT_EXCEEDED", "4"),
+        )
+        create("d")  # known already
+
+    def test_streams(self) -> None:
+        def open_stream() -> Any:
+            stream = self.transactions.Session(iter_forever(), timeout=20)
+            next(stream)  # its first answer: it was admitted
+            return stream
+
+        def iter_forever() -> Any:
+            yield transaction_pb2.SessionRequest(
+                id=1, begin=transaction_pb2.BeginRequest(mode=types_pb2.TRANSACTION_MODE_READ_ONLY)
+            )
+            done.wait(20)
+
+        done = threading.Event()
+        streams = [open_stream() for _ in range(3)]
+        refusal = self.refused(open_stream)
+        done.set()
+        for stream in streams:
+            stream.cancel()
+        self.assertEqual(
+            (refusal.code, refusal.reason, refusal.metadata["limit"]),
+            ("RESOURCE_EXHAUSTED", "OVERLOADED", "3"),
+        )
+        self.assertGreater(refusal.retry_seconds, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
