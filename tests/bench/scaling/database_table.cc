@@ -17,7 +17,7 @@ namespace sop::bench {
 namespace {
 
 constexpr uint64_t kMemory = uint64_t{1} << 30;  // 512 MiB carry some 390 databases
-constexpr uint64_t kItems = 1000;  // of each database
+constexpr uint64_t kItems = 1000;                // of each database
 
 double Median(std::vector<double> figures) {
   std::sort(figures.begin(), figures.end());
