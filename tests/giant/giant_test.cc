@@ -91,6 +91,8 @@ class GiantTest : public testing::Test {
     options.files = &base::SystemFileSystem();
     options.pool = &pool_;
     options.cache = std::make_shared<txn::CacheBudget>(64 * kMiB);
+    // The others' commits fill it while the transaction's old snapshot is open: no growth of its.
+    options.limits.conflict_window_bytes = 8 * kMiB;
     options.spill_folder = storage_->spill_folder();
     auto engine = txn::Engine::Open(*storage_, options);
     ASSERT_TRUE(engine.ok()) << engine.status();
