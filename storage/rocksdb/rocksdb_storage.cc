@@ -178,9 +178,11 @@ absl::StatusOr<persistence::AppendResult> RocksDbStorage::Append(
   if (base::HasSeededBug("skip_fsync")) options.sync = false;
   const rocksdb::Status written = database_->db().Write(options, &batch);
   base::FailPoint("storage.written");
-  if (!written.ok() && !base::HasSeededBug("ignore_failed_write")) {
-    return database_->health().Fail(written);
+  if (base::HasSeededBug("ignore_failed_write")) {
+    tail_.store(record.last.value, std::memory_order_release);
+    return persistence::Committed{record.last};
   }
+  if (!written.ok()) return database_->health().Fail(written);
   // A sync that failed in the background while this record was written may have lost it.
   SOP_RETURN_IF_ERROR(database_->health().CheckFailure());
   tail_.store(record.last.value, std::memory_order_release);
