@@ -1,6 +1,8 @@
 #include "core/btree/packed_page.h"
 
+#include <algorithm>
 #include <limits>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -67,6 +69,14 @@ PackedPageBuilder::PackedPageBuilder(uint8_t columns, PageBounds bounds)
             bounds.max_items <= std::numeric_limits<uint32_t>::max());
 }
 
+void PageBytes::Grow(size_t more) {
+  const size_t capacity = std::max(size_ + more, 2 * capacity_);
+  std::unique_ptr<char[]> grown(new char[capacity]);
+  if (size_ > 0) std::memcpy(grown.get(), bytes_.get(), size_);
+  bytes_ = std::move(grown);
+  capacity_ = capacity;
+}
+
 size_t PackedPageBuilder::size_bytes() const {
   return kHeaderSize + count_ * item_size_bytes_ +
          parts_[static_cast<size_t>(PagePart::kKeys)].size() +
@@ -76,9 +86,10 @@ size_t PackedPageBuilder::size_bytes() const {
 
 void PackedPageBuilder::AppendBytes(PagePart ends, PagePart bytes, std::string_view head,
                                     std::string_view tail) {
-  part(bytes).append(head);
-  part(bytes).append(tail);
-  base::AppendLittle32(&part(ends), static_cast<uint32_t>(part(bytes).size()));
+  part(bytes).Append(head);
+  part(bytes).Append(tail);
+  base::StoreLittle32(part(ends).Reserve(4), static_cast<uint32_t>(part(bytes).size()));
+  part(ends).Commit(4);
 }
 
 bool PackedPageBuilder::Append(const PackedItem& item) {
@@ -89,8 +100,15 @@ bool PackedPageBuilder::Append(const PackedItem& item) {
   const bool fits = count_ < bounds_.max_items && size_bytes() + added <= bounds_.max_size_bytes;
   if (count_ > 0 && !fits) return false;
 
-  if (Has(PageColumns::kVersions)) base::AppendLittle64(&part(PagePart::kVersions), item.version);
-  if (Has(PageColumns::kItemIds)) AppendItemId(item.item_id, &part(PagePart::kItemIds));
+  if (Has(PageColumns::kVersions)) {
+    base::StoreLittle64(part(PagePart::kVersions).Reserve(8), item.version);
+    part(PagePart::kVersions).Commit(8);
+  }
+  if (Has(PageColumns::kItemIds)) {
+    std::string id;
+    AppendItemId(item.item_id, &id);
+    part(PagePart::kItemIds).Append(id);
+  }
   if (Has(PageColumns::kKeys)) {
     AppendBytes(PagePart::kKeyEnds, PagePart::kKeys, item.key_prefix, item.key);
   }
@@ -99,29 +117,48 @@ bool PackedPageBuilder::Append(const PackedItem& item) {
   }
   if (Has(PageColumns::kValues)) {
     AppendBytes(PagePart::kValueEnds, PagePart::kValues, item.value, {});
-    part(PagePart::kFlags).push_back(static_cast<char>(item.flags));
-    part(PagePart::kFormats).push_back(static_cast<char>(item.format));
+    const char flags = static_cast<char>(item.flags);
+    const char format = static_cast<char>(item.format);
+    part(PagePart::kFlags).Append({&flags, 1});
+    part(PagePart::kFormats).Append({&format, 1});
   }
   ++count_;
   return true;
 }
 
+PageBytes PackedPageBuilder::Header() const {
+  const auto size_of = [this](PagePart bytes) {
+    return static_cast<uint32_t>(parts_[static_cast<size_t>(bytes)].size());
+  };
+  PageBytes header;
+  char* at = header.Reserve(kHeaderSize);
+  std::memset(at, 0, kHeaderSize);
+  at[0] = static_cast<char>(kFormat);
+  at[1] = static_cast<char>(columns_);
+  base::StoreLittle32(at + 4, static_cast<uint32_t>(count_));
+  base::StoreLittle32(at + 8, size_of(PagePart::kKeys));
+  base::StoreLittle32(at + 12, size_of(PagePart::kRideOns));
+  base::StoreLittle32(at + 16, size_of(PagePart::kValues));
+  header.Commit(kHeaderSize);
+  return header;
+}
+
+std::vector<PageBytes> PackedPageBuilder::FinishPieces() {
+  std::vector<PageBytes> pieces;
+  pieces.reserve(kPageParts + 1);
+  pieces.push_back(Header());
+  for (PageBytes& bytes : parts_) {
+    if (bytes.size() > 0) pieces.push_back(std::move(bytes));
+    bytes = PageBytes();
+  }
+  count_ = 0;
+  return pieces;
+}
+
 std::string PackedPageBuilder::Finish() {
   std::string page;
   page.reserve(size_bytes());
-  page.push_back(static_cast<char>(kFormat));
-  page.push_back(static_cast<char>(columns_));
-  page.append(2, '\0');
-  base::AppendLittle32(&page, static_cast<uint32_t>(count_));
-  for (PagePart bytes : {PagePart::kKeys, PagePart::kRideOns, PagePart::kValues}) {
-    base::AppendLittle32(&page, static_cast<uint32_t>(part(bytes).size()));
-  }
-  page.append(4, '\0');
-  for (std::string& bytes : parts_) {
-    page.append(bytes);
-    bytes.clear();
-  }
-  count_ = 0;
+  for (const PageBytes& piece : FinishPieces()) page.append(piece.view());
   return page;
 }
 

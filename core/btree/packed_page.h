@@ -3,14 +3,19 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "core/base/ids.h"
 #include "core/btree/value_format.h"
 
 namespace sop::btree {
+
+class NodeVersion;
 
 // Which columns a page has. Bits are a wire format (docs/formats/page.md).
 struct PageColumns {
@@ -58,6 +63,37 @@ enum class PagePart : uint8_t {
 };
 inline constexpr size_t kPageParts = 10;
 
+// Bytes that grow at their end and are not cleared first. Confined to its owner.
+class PageBytes {
+ public:
+  size_t size() const { return size_; }
+  std::string_view view() const { return {bytes_.get(), size_}; }
+  // Makes room for `more` bytes behind the end and returns where they go.
+  char* Reserve(size_t more) {
+    if (size_ + more > capacity_) Grow(more);
+    return bytes_.get() + size_;
+  }
+  // `added` of the bytes reserved were written.
+  void Commit(size_t added) { size_ += added; }
+  void Append(std::string_view bytes) {
+    if (bytes.empty()) return;
+    std::memcpy(Reserve(bytes.size()), bytes.data(), bytes.size());
+    Commit(bytes.size());
+  }
+  // Gives the bytes away; this is empty then.
+  std::unique_ptr<char[]> Release() {
+    size_ = capacity_ = 0;
+    return std::move(bytes_);
+  }
+
+ private:
+  void Grow(size_t more);
+
+  std::unique_ptr<char[]> bytes_;
+  size_t size_ = 0;
+  size_t capacity_ = 0;
+};
+
 struct PageBounds {
   // Items; 1 or more.
   size_t max_items = 65'536;
@@ -73,24 +109,38 @@ class PackedPageBuilder {
 
   // Copies the item. False, and nothing is done, if the page is full with it.
   bool Append(const PackedItem& item);
+  // Copies items [begin, end) of a leaf of a store whose keys are unique, up to the first that does
+  // not fit, whose value is not in the leaf, or that follows the one with which the bytes of keys,
+  // fields and values reach `budget_bytes`. What was copied is taken off the budget. Returns how
+  // many were copied.
+  uint32_t AppendLeaf(const NodeVersion& leaf, uint32_t begin, uint32_t end,
+                      uint64_t* budget_bytes);
+
+  // Makes room for `bytes` bytes of values (without that column of keys) at once.
+  void Expect(size_t bytes) {
+    part(Has(PageColumns::kValues) ? PagePart::kValues : PagePart::kKeys).Reserve(bytes);
+  }
 
   size_t count() const { return count_; }
   // Bytes of the page if it were finished now.
   size_t size_bytes() const;
   // The finished page; the builder is empty again.
   std::string Finish();
+  // The same in pieces that follow each other, without a copy.
+  std::vector<PageBytes> FinishPieces();
 
  private:
   bool Has(uint8_t column) const { return (columns_ & column) != 0; }
-  std::string& part(PagePart part) { return parts_[static_cast<size_t>(part)]; }
+  PageBytes& part(PagePart part) { return parts_[static_cast<size_t>(part)]; }
   void AppendBytes(PagePart ends, PagePart bytes, std::string_view head, std::string_view tail);
+  PageBytes Header() const;
 
   const uint8_t columns_;
   const PageBounds bounds_;
   const size_t item_size_bytes_;
   size_t count_ = 0;
-  // One string per part of the page, in the order of PagePart.
-  std::array<std::string, kPageParts> parts_;
+  // In the order of PagePart.
+  std::array<PageBytes, kPageParts> parts_;
 };
 
 // A packed page that was found to be well formed, read in place. Borrows the bytes it was parsed

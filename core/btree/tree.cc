@@ -161,6 +161,12 @@ absl::Status Cursor::Next() {
   return index_ < leaf_->item_count() ? absl::OkStatus() : NextLeaf();
 }
 
+absl::Status Cursor::Advance(uint32_t items) {
+  key_ready_ = false;
+  index_ += items;
+  return index_ < leaf_->item_count() ? absl::OkStatus() : NextLeaf();
+}
+
 absl::Status Cursor::SkipLeaf() {
   key_ready_ = false;
   return NextLeaf();

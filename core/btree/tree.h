@@ -110,6 +110,9 @@ class Cursor {
   }
   // Moves to the first item of the next non-empty leaf.
   absl::Status SkipLeaf();
+  // Moves `items` further in the leaf, behind its last one to the next leaf. REQUIRES: Valid(), and
+  // index() + items is at most the leaf's number of items.
+  absl::Status Advance(uint32_t items);
 
   // The key range [low, high) that the current leaf is responsible for; no high means unbounded.
   std::string LeafLow() const;

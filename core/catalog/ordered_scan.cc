@@ -99,21 +99,65 @@ absl::Status OrderedScan::Go(std::string_view begin) {
   return forward() ? cursor_->Seek(begin) : cursor_->SeekBefore(begin);
 }
 
-absl::StatusOr<PageEnd> OrderedScan::Fill(const PageLimits& limits, ItemSink sink) {
-  PageEnd page;
-  uint64_t size_bytes = 0;
-  while (InRange() && page.items < limits.max_items && size_bytes < limits.max_size_bytes) {
-    SOP_ASSIGN_OR_RETURN(const btree::PackedItem item, Current());
-    if (!sink(item)) break;
-    if (content_ != ItemContent::kValues) size_bytes += item.key.size() + item.ride_on.size();
-    size_bytes += item.value.size();
-    ++page.items;
-    last_ = cursor_->key();
-    SOP_RETURN_IF_ERROR(Step());
+absl::StatusOr<bool> OrderedScan::TakeOne(ItemSink sink, Progress* progress) {
+  SOP_ASSIGN_OR_RETURN(const btree::PackedItem item, Current());
+  if (!sink(item)) return false;
+  if (content_ != ItemContent::kValues) {
+    progress->size_bytes += item.key.size() + item.ride_on.size();
   }
-  page.end = !InRange();
+  progress->size_bytes += item.value.size();
+  ++progress->items;
+  last_ = cursor_->key();
+  SOP_RETURN_IF_ERROR(Step());
+  return true;
+}
+
+absl::StatusOr<bool> OrderedScan::TakeRun(const PageLimits& limits, btree::PackedPageBuilder* page,
+                                          Progress* progress) {
+  if (!forward() || store_.options().uniqueness != Uniqueness::kUnique) return false;
+  const txn::TransactionCursor::Run run = cursor_->LeafRun();
+  const uint64_t length =
+      std::min<uint64_t>(run.end - run.begin, limits.max_items - progress->items);
+  if (run.leaf == nullptr || length == 0) return false;
+  uint64_t budget_bytes = limits.max_size_bytes - progress->size_bytes;
+  const uint32_t taken = page->AppendLeaf(*run.leaf, run.begin,
+                                          run.begin + static_cast<uint32_t>(length), &budget_bytes);
+  if (taken == 0) return false;
+  progress->size_bytes = limits.max_size_bytes - budget_bytes;
+  progress->items += taken;
+  run.leaf->AssignKey(run.begin + taken - 1, &last_);
+  SOP_RETURN_IF_ERROR(cursor_->Skip(taken));
+  return true;
+}
+
+PageEnd OrderedScan::EndOf(const Progress& progress) const {
+  PageEnd page = {.items = progress.items, .end = !InRange(), .next_page_token = {}};
   if (!page.end) page.next_page_token = EncodePageToken({store_.name(), range_, direction_}, last_);
   return page;
+}
+
+absl::StatusOr<PageEnd> OrderedScan::Fill(const PageLimits& limits, ItemSink sink) {
+  Progress progress;
+  while (InRange() && progress.items < limits.max_items &&
+         progress.size_bytes < limits.max_size_bytes) {
+    SOP_ASSIGN_OR_RETURN(const bool taken, TakeOne(sink, &progress));
+    if (!taken) break;
+  }
+  return EndOf(progress);
+}
+
+absl::StatusOr<PageEnd> OrderedScan::FillPacked(const PageLimits& limits,
+                                                btree::PackedPageBuilder* page) {
+  Progress progress;
+  const auto sink = [&](const btree::PackedItem& item) { return page->Append(item); };
+  while (InRange() && progress.items < limits.max_items &&
+         progress.size_bytes < limits.max_size_bytes) {
+    SOP_ASSIGN_OR_RETURN(bool taken, TakeRun(limits, page, &progress));
+    if (taken) continue;
+    SOP_ASSIGN_OR_RETURN(taken, TakeOne(sink, &progress));
+    if (!taken) break;
+  }
+  return EndOf(progress);
 }
 
 absl::StatusOr<btree::PackedItem> OrderedScan::Current() {

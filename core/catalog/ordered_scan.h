@@ -75,6 +75,9 @@ class OrderedScan {
   // Hands the next items to `sink` until it refuses one, a limit is reached or the range ends. A
   // refused item is the first of the next page. DATA_LOSS, UNAVAILABLE.
   absl::StatusOr<PageEnd> Fill(const PageLimits& limits, ItemSink sink);
+  // The same into a packed page with the columns of the request's content, leaf by leaf where that
+  // is possible.
+  absl::StatusOr<PageEnd> FillPacked(const PageLimits& limits, btree::PackedPageBuilder* page);
 
  private:
   OrderedScan(OpenStore& store, const ScanRequest& request);
@@ -91,6 +94,17 @@ class OrderedScan {
   absl::Status Step() { return forward() ? cursor_->Next() : cursor_->Previous(); }
   bool InRange() const { return cursor_ != nullptr && cursor_->Valid(); }
   absl::StatusOr<btree::PackedItem> Current();
+  // What has been handed out for a page.
+  struct Progress {
+    uint64_t items = 0;
+    uint64_t size_bytes = 0;
+  };
+  // Hands out the current item. False if the sink refused it.
+  absl::StatusOr<bool> TakeOne(ItemSink sink, Progress* progress);
+  // Copies what follows in the leaf. False if nothing could be copied this way.
+  absl::StatusOr<bool> TakeRun(const PageLimits& limits, btree::PackedPageBuilder* page,
+                               Progress* progress);
+  PageEnd EndOf(const Progress& progress) const;
 
   OpenStore& store_;
   const txn::TreeSlot tree_;

@@ -9,6 +9,13 @@
 #include "core/base/status_macros.h"
 
 namespace sop::txn {
+namespace {
+
+thread_local uint64_t storage_reads = 0;
+
+}  // namespace
+
+uint64_t Snapshot::StorageReadsOfThisThread() { return storage_reads; }
 
 absl::StatusOr<btree::NodeRef> MakeNodeVersion(std::string bytes, TreeId tree, NodeId node,
                                                Sequence at, const CountLedger& ledger) {
@@ -30,6 +37,7 @@ absl::StatusOr<btree::NodeRef> MakeNodeVersion(std::string bytes, TreeId tree, N
 }
 
 absl::StatusOr<btree::NodeRef> Snapshot::ReadStored(TreeId tree, NodeId node) const {
+  ++storage_reads;
   SOP_ASSIGN_OR_RETURN(std::optional<std::string> bytes, storage_->ReadNode(tree, node));
   if (!bytes.has_value()) return nullptr;
   return MakeNodeVersion(*std::move(bytes), tree, node, sequence_, ledger_);

@@ -34,6 +34,9 @@ class Snapshot {
   absl::StatusOr<btree::NodeRef> ReadNode(TreeId tree, NodeId node) const;
   // The same for a node that will not be asked for again: a leaf does not enter the cache.
   absl::StatusOr<btree::NodeRef> ReadNodeInPassing(TreeId tree, NodeId node) const;
+  // Nodes that the calling thread has read from storage, of any snapshot. Who must not block
+  // compares it before and after.
+  static uint64_t StorageReadsOfThisThread();
 
  private:
   absl::StatusOr<btree::NodeRef> ReadStored(TreeId tree, NodeId node) const;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "core/base/status_macros.h"
@@ -160,6 +161,22 @@ absl::Status TransactionCursor::NextAnywhere() {
   }
   if (at_base_) SOP_RETURN_IF_ERROR(StepBase());
   if (at_own_) StepOwn();
+  return Settle();
+}
+
+TransactionCursor::Run TransactionCursor::LeafRun() const {
+  const bool own_ahead = own_.has_value() && own_->Valid();
+  if (direction_ == Direction::kBackward || !at_base_ || own_ahead) return {};
+  const btree::NodeVersion& leaf = *base_->leaf();
+  Run run = {
+      .leaf = &leaf, .begin = base_->index(), .end = static_cast<uint32_t>(leaf.item_count())};
+  bool exact;
+  if (!end_.empty()) run.end = std::min(run.end, leaf.LowerBound(end_, &exact));
+  return run;
+}
+
+absl::Status TransactionCursor::Skip(uint32_t items) {
+  SOP_RETURN_IF_ERROR(base_->Advance(items));
   return Settle();
 }
 

@@ -46,6 +46,19 @@ class TransactionCursor {
     return absl::OkStatus();
   }
   absl::Status Previous();
+  // Items [begin, end) of one leaf that follow each other from the current one on, nothing of them
+  // written by the transaction: to be read with NodeVersion's accessors, then skipped. Empty when
+  // only key() and item() tell.
+  struct Run {
+    const btree::NodeVersion* leaf = nullptr;
+    uint32_t begin = 0;
+    uint32_t end = 0;
+  };
+  // REQUIRES: Valid(). Until the cursor moves.
+  Run LeafRun() const;
+  // Moves forward by `items` of LeafRun(), one or more.
+  absl::Status Skip(uint32_t items);
+
   // REQUIRES: Valid(). Views until the cursor moves.
   std::string_view key() const { return key_; }
   btree::ItemView item() const { return item_; }

@@ -76,8 +76,8 @@ grpc::ServerUnaryReactor* BtreeService::Count(grpc::CallbackServerContext* conte
   return Operate(context, request, response);
 }
 
-grpc::ServerWriteReactor<v1::ScanResponse>* BtreeService::Scan(grpc::CallbackServerContext* context,
-                                                               const v1::ScanRequest* request) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* BtreeService::Scan(grpc::CallbackServerContext* context,
+                                                               const grpc::ByteBuffer* request) {
   return new ScanCall(parts_, *context, *request);
 }
 

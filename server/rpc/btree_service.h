@@ -6,7 +6,10 @@
 namespace sop::rpc {
 
 // Ordered stores: every call is an operation for the runner, but Scan. Thread-safe.
-class BtreeService : public v1::BtreeService::CallbackService {
+class BtreeService
+    : public v1::BtreeService::WithRawCallbackMethod_Scan<v1::BtreeService::CallbackService> {
+  using Base = v1::BtreeService::WithRawCallbackMethod_Scan<v1::BtreeService::CallbackService>;
+
  public:
   // All must outlive this.
   explicit BtreeService(const OperationRunner::Parts& parts) : parts_(parts), runner_(parts) {}
@@ -45,8 +48,10 @@ class BtreeService : public v1::BtreeService::CallbackService {
   grpc::ServerUnaryReactor* Count(grpc::CallbackServerContext* context,
                                   const v1::CountRequest* request,
                                   v1::CountResponse* response) override;
-  grpc::ServerWriteReactor<v1::ScanResponse>* Scan(grpc::CallbackServerContext* context,
-                                                   const v1::ScanRequest* request) override;
+  using Base::Scan;
+  // Its messages are put together by the call itself.
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Scan(grpc::CallbackServerContext* context,
+                                                   const grpc::ByteBuffer* request) override;
 
  private:
   template <typename Request, typename Response>

@@ -114,6 +114,17 @@ class NodeVersion {
   uint32_t LowerBound(std::string_view key, bool* exact) const;
   void AssignKey(uint32_t index, std::string* key) const;
   ItemView item(uint32_t index) const;
+  // An item and its key in two parts, without a copy: shared prefix (may be empty) and rest.
+  ItemView Entry(uint32_t index, std::string_view* prefix, std::string_view* rest) const {
+    if (deltas_ != nullptr) {
+      KeyParts(index, prefix, rest);
+      return item(index);
+    }
+    *prefix = image_->prefix();
+    ItemView entry;
+    image_->Read(index, rest, &entry);
+    return entry;
+  }
   // The key in two parts, without a copy: shared prefix (may be empty) and rest.
   void KeyParts(uint32_t index, std::string_view* prefix, std::string_view* rest) const;
 

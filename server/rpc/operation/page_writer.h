@@ -38,6 +38,8 @@ class PageWriter {
   const absl::Status& status() const { return status_; }
   // Bytes of what was appended, roughly.
   int64_t size_bytes() const;
+  // The packed page so far; null in the other form.
+  btree::PackedPageBuilder* packed() { return packed_.has_value() ? &*packed_ : nullptr; }
   // The packed page; empty in the other form.
   std::string FinishPacked();
 
