@@ -19,6 +19,8 @@ namespace sop::rpc {
 namespace {
 
 constexpr int kMaxOperations = 10'000;
+// A request of more bytes than this is long work.
+constexpr size_t kShortRequestBytes = 8 << 10;
 // Losing against another transaction is no failure of these operations: they are run again this
 // often before the caller hears of it.
 constexpr int kMaxTries = 5;
@@ -100,6 +102,11 @@ void Executor::Start(Call& call, const v1::ExecuteRequest& request, v1::ExecuteR
   auto request_id = convert::RequestIdFromProto(request.request_id());
   if (!request_id.ok()) return call.Complete(request_id.status());
   job.request_id = *request_id;
+  const bool is_short = job.request_id.IsZero() && request.ByteSizeLong() <= kShortRequestBytes;
+  if (is_short && placement_.RunsHere()) {
+    auto open = parts_.databases.FindOpen(request.database());
+    if (open != nullptr) return RunJob(job, std::move(open));
+  }
   parts_.dispatcher.workers().Schedule([this, job] {
     auto database = parts_.databases.Acquire(job.request->database());
     if (!database.ok()) return job.call->Complete(database.status());
@@ -132,6 +139,7 @@ void Executor::RunJob(Job job, std::shared_ptr<session::OpenDatabase> database) 
 
 absl::Status Executor::RunOperations(const Job& job, session::OpenDatabase& database,
                                      catalog::StoreSet& stores) {
+  const ReadPlacement::Watch watch(placement_);
   RequestContext& context = job.call->context();
   const v1::ExecuteRequest& request = *job.request;
   context.response_budget_bytes = Dispatcher::kMaxMessageBytes;

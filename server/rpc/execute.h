@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "server/rpc/dispatcher.h"
+#include "server/rpc/read_placement.h"
 #include "server/session/database_registry.h"
 #include "sop/v1/transaction.pb.h"
 
@@ -18,7 +19,8 @@ class Executor {
   };
   explicit Executor(const Parts& parts) : parts_(parts) {}
 
-  // Sees to it that `call` is completed; runs on the workers.
+  // Sees to it that `call` is completed. Short requests to open databases run on the calling thread
+  // as long as storage need not be read, everything else on the workers.
   void Start(Call& call, const v1::ExecuteRequest& request, v1::ExecuteResponse& response);
 
  private:
@@ -40,6 +42,7 @@ class Executor {
   void Replay(const Job& job, Sequence version, const std::string& reply);
 
   const Parts parts_;
+  ReadPlacement placement_;
 };
 
 }  // namespace sop::rpc

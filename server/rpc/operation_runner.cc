@@ -23,10 +23,7 @@ void OperationRunner::StartJob(const Job& job) {
   if (job.transaction.IsZero()) {
     auto database = parts_.databases.FindOpen(call.context().database);
     // Looking for an outcome may read from disk, as may opening a database.
-    const bool may_block = call.thread() == Call::Thread::kMayBlock;
-    const bool here = database != nullptr &&
-                      (may_block || (job.weight == Weight::kShort && job.request_id.IsZero()));
-    if (here) return RunAlone(job, std::move(database));
+    if (database != nullptr && RunsHere(job)) return RunAlone(job, std::move(database));
     parts_.dispatcher.workers().Schedule([this, job] {
       auto opened = parts_.databases.Acquire(job.call->context().database);
       if (!opened.ok()) return job.call->Complete(opened.status());
@@ -42,11 +39,15 @@ void OperationRunner::StartJob(const Job& job) {
   auto transaction = parts_.transactions.Find(job.transaction, call.context().database);
   if (!transaction.ok()) return call.Complete(transaction.status());
   (*transaction)->WhenFree([this, job](session::Turn turn) {
-    const bool may_block = job.call->thread() == Call::Thread::kMayBlock;
-    if (may_block || job.weight == Weight::kShort) return RunInTransaction(job, turn);
+    if (RunsHere(job)) return RunInTransaction(job, turn);
     parts_.dispatcher.workers().Schedule(
         [this, job, turn = std::move(turn)] { RunInTransaction(job, turn); });
   });
+}
+
+absl::Status OperationRunner::RunJob(const Job& job, OperationScope& scope) {
+  const ReadPlacement::Watch watch(placement_);
+  return job.run(scope, *job.request, job.response);
 }
 
 void OperationRunner::RunInTransaction(const Job& job, const session::Turn& turn) {
@@ -60,7 +61,7 @@ void OperationRunner::RunInTransaction(const Job& job, const session::Turn& turn
   call.context().counted = turn->shared_database();
   OperationScope scope = {
       .context = call.context(), .database = turn->database(), .stores = turn->stores()};
-  status = job.run(scope, *job.request, job.response);
+  status = RunJob(job, scope);
   turn->database().metrics.operations->Increment();
   job.set_version(job.response, turn->read_version());
   call.Complete(status);
@@ -81,7 +82,7 @@ void OperationRunner::RunAlone(Job job, std::shared_ptr<session::OpenDatabase> d
     if (outcome->has_value()) return Replay(job, (*outcome)->version, (*outcome)->reply);
   }
   OperationScope scope = {.context = call.context(), .database = *database, .stores = *stores};
-  status = job.run(scope, *job.request, job.response);
+  status = RunJob(job, scope);
   database->metrics.operations->Increment();
   if (!status.ok()) return call.Complete(status);
   if (job.effect == Effect::kWrites) {

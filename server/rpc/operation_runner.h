@@ -9,6 +9,7 @@
 #include "server/rpc/dispatcher.h"
 #include "server/rpc/operation/operations.h"
 #include "server/rpc/operation/transaction_options.h"
+#include "server/rpc/read_placement.h"
 #include "server/session/database_registry.h"
 #include "server/session/transaction_registry.h"
 
@@ -16,7 +17,8 @@ namespace sop::rpc {
 
 // Runs operations for unary calls: in the transaction that the request names, one at a time in
 // order of arrival, or in a transaction of their own, which is committed before the answer. Short
-// work on open databases runs on the calling thread, everything else on the workers. Thread-safe.
+// work on open databases runs on the calling thread as long as storage need not be read, everything
+// else on the workers. Thread-safe.
 class OperationRunner {
  public:
   // All must outlive this.
@@ -52,8 +54,14 @@ class OperationRunner {
 
   template <typename Request>
   static Weight WeightOf(const Request& request);
+  // Whether it may run on the thread that it came on.
+  bool RunsHere(const Job& job) const {
+    return job.call->thread() == Call::Thread::kMayBlock ||
+           (job.weight == Weight::kShort && job.request_id.IsZero() && placement_.RunsHere());
+  }
 
   void StartJob(const Job& job);
+  absl::Status RunJob(const Job& job, OperationScope& scope);
   void RunInTransaction(const Job& job, const session::Turn& turn);
   void RunAlone(Job job, std::shared_ptr<session::OpenDatabase> database);
   void CommitAlone(const Job& job, std::shared_ptr<session::OpenDatabase> database,
@@ -62,6 +70,7 @@ class OperationRunner {
   void Replay(const Job& job, Sequence version, const std::string& reply);
 
   const Parts parts_;
+  ReadPlacement placement_;
 };
 
 // A request of more items than this is long work.
