@@ -28,6 +28,7 @@ constexpr int kTicksPerRound = 10;
 constexpr int64_t kGrpcShare = 8;
 // Measuring walks through folders: not so often.
 constexpr int kRoundsBetweenMeasures = 20;
+constexpr int kRoundsBetweenUpkeep = 2;
 
 // What the machine and the other options decide.
 Daemon::Options Completed(Daemon::Options options) {
@@ -50,8 +51,9 @@ std::string AddressOf(const std::string& configured, int port) {
 }  // namespace
 
 struct Daemon::Services {
-  Services(const rpc::OperationRunner::Parts& parts, const session::TransactionTerms& terms)
-      : admin(parts.dispatcher),
+  Services(const rpc::OperationRunner::Parts& parts, const session::TransactionTerms& terms,
+           const rpc::Upkeep& upkeep)
+      : admin(parts.dispatcher, parts.databases, upkeep),
         btree(parts),
         database(parts),
         transaction({parts.dispatcher, parts.databases, parts.transactions, terms}) {}
@@ -107,7 +109,8 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Options options) {
   daemon->services_ = std::make_unique<Services>(
       rpc::OperationRunner::Parts{*daemon->dispatcher_, *daemon->databases_,
                                   *daemon->transactions_},
-      session::TransactionTerms{limits.transaction_idle, limits.transaction_duration});
+      session::TransactionTerms{limits.transaction_idle, limits.transaction_duration},
+      given.upkeep);
   daemon->metrics_.SetCollector(
       [self = daemon.get()](std::vector<prometheus::MetricFamily>* families) {
         self->Sample(families);
@@ -201,6 +204,20 @@ void Daemon::KeepHouse() {
     transactions_->Sweep();
     databases_->CloseIdle();
     if (tick % (kTicksPerRound * kRoundsBetweenMeasures) == 0) databases_->MeasureDisk();
+    if (tick % (kTicksPerRound * kRoundsBetweenUpkeep) == 0) KeepStorages();
+  }
+}
+
+void Daemon::KeepStorages() {
+  for (const auto& open : databases_->AllOpen()) {
+    persistence::Maintenance* const maintenance = open->engine->storage().maintenance();
+    if (maintenance == nullptr) continue;
+    workers_->Schedule([open, maintenance] {
+      const absl::Status kept = maintenance->KeepHouse();
+      if (kept.ok()) return;
+      observe::Log(config::LogLevel::kWarning, "space could not be given back",
+                   {{"database", open->name}, {"message", std::string(kept.message())}});
+    });
   }
 }
 

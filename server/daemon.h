@@ -20,6 +20,7 @@
 #include "server/rpc/authorizer.h"
 #include "server/rpc/dispatcher.h"
 #include "server/rpc/grpc_face.h"
+#include "server/rpc/upkeep/upkeep_calls.h"
 #include "server/session/database_registry.h"
 #include "server/session/transaction_registry.h"
 
@@ -33,6 +34,7 @@ class Daemon {
     config::ServerOptions config;
     session::FolderOpener opener;
     session::FolderRemover remover;
+    rpc::Upkeep upkeep;
     // Called, on a thread of the daemon, when the log of a database has failed. Ends the process in
     // sopd; recovery at the next start decides what is there.
     std::function<void(const absl::Status&)> fail_stop;
@@ -75,6 +77,8 @@ class Daemon {
   // Opens `default`, so that the first request finds it open; what is wrong with it is logged.
   void WarmUp();
   void KeepHouse() SOP_EXCLUDES(mu_);
+  // Lets storages give space back, on the workers.
+  void KeepStorages();
 
   // In the order of their needs: what is used by others comes before them.
   const Options options_;

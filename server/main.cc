@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -19,8 +20,11 @@
 #include "server/config/load_options.h"
 #include "server/daemon.h"
 #include "server/observe/log.h"
+#include "server/offline/offline_command.h"
 #include "storage/rocksdb/rocksdb_environment.h"
 #include "storage/rocksdb/rocksdb_storage.h"
+#include "storage/rocksdb/upkeep/backup.h"
+#include "storage/rocksdb/upkeep/repair.h"
 
 namespace sop {
 namespace {
@@ -49,6 +53,20 @@ class RocksDbOpener {
   uint32_t incarnation() const { return incarnation_; }
   const std::shared_ptr<base::MemoryBudget>& memory() const { return memory_; }
   txn::CacheBudget& nodes() const { return *nodes_; }
+
+  rpc::Upkeep Upkeep() {
+    rpc::Upkeep upkeep;
+    upkeep.backups = &backups_;
+    upkeep.inspect = [this](const std::string& folder) { return Inspect(folder); };
+    upkeep.files = &base::SystemFileSystem();
+    upkeep.clock = &base::SystemClock();
+    return upkeep;
+  }
+  absl::StatusOr<std::unique_ptr<persistence::Storage>> Inspect(const std::string& folder) {
+    return rocksdb_storage::RocksDbStorage::Inspect(
+        {.path = folder, .apply = &btree::Apply, .report = nullptr},
+        {environment_, base::SystemFileSystem(), base::SystemClock(), base::SystemRandom()});
+  }
 
   absl::StatusOr<std::unique_ptr<catalog::Database>> Open(const std::string& name,
                                                           const std::string& folder) {
@@ -101,6 +119,7 @@ class RocksDbOpener {
   rocksdb_storage::RocksDbEnvironment environment_;
   const std::shared_ptr<base::MemoryBudget> memory_;
   const std::shared_ptr<base::MemoryBudget> windows_;
+  rocksdb_storage::RocksDbBackups backups_{base::SystemFileSystem()};
   const std::shared_ptr<txn::CacheBudget> nodes_;
   base::ThreadPool committers_;
   base::ThreadPool stagers_{2};
@@ -153,6 +172,7 @@ int Serve(const config::ServerOptions& options) {
        .opener = [&opener](const std::string& name,
                            const std::string& folder) { return opener.Open(name, folder); },
        .remover = &RocksDbOpener::Remove,
+       .upkeep = opener.Upkeep(),
        .fail_stop = &FailStop,
        .memory = opener.memory(),
        .rebalance_caches = [&opener] { opener.nodes().Rebalance(); },
@@ -172,11 +192,46 @@ int Serve(const config::ServerOptions& options) {
   return 0;
 }
 
+// Offline work has the machine to itself; a part of its memory is plenty.
+constexpr uint64_t kOfflineMemoryBytes = uint64_t{256} << 20;
+
+std::optional<int> RunOffline(const std::vector<std::string>& arguments) {
+  namespace storage = rocksdb_storage;
+  storage::RocksDbEnvironment environment(kOfflineMemoryBytes, 2);
+  base::FileSystem& files = base::SystemFileSystem();
+  storage::RocksDbBackups backups(files);
+  offline::Backend backend;
+  backend.inspect =
+      [&](const std::string& folder) -> absl::StatusOr<std::unique_ptr<persistence::Storage>> {
+    return storage::RocksDbStorage::Inspect(
+        {.path = folder, .apply = &btree::Apply, .report = nullptr},
+        {environment, files, base::SystemClock(), base::SystemRandom()});
+  };
+  backend.make_copy =
+      [&](const std::string& folder,
+          Uuid database_id) -> absl::StatusOr<std::unique_ptr<persistence::CopyTarget>> {
+    return storage::RepairedCopy::Make(folder, database_id, environment, files, &btree::Apply);
+  };
+  backend.exchange = [&](const std::string& folder) {
+    return storage::ExchangeRepaired(folder, environment.env(), files);
+  };
+  backend.gather = [&](const std::string& folder) {
+    return storage::GatherTables(folder, environment, files, &btree::Apply);
+  };
+  backend.upgrade = [&](const std::string& folder) {
+    return storage::UpgradeFormat(folder, files);
+  };
+  backend.backups = &backups;
+  backend.clock = &base::SystemClock();
+  return offline::RunCommand(arguments, backend);
+}
+
 }  // namespace
 }  // namespace sop
 
 int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (const auto code = sop::RunOffline(arguments); code.has_value()) return *code;
   auto line = sop::config::LoadOptions(arguments, sop::config::ProcessSurroundings());
   if (!line.ok()) return sop::Fail(line.status(), 2);
   if (line->text.has_value()) {

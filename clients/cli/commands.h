@@ -16,5 +16,6 @@ void AddImportCommand(CLI::App& program, Session& session);
 void AddTransactionCommand(CLI::App& program, Session& session);
 void AddBenchCommand(CLI::App& program, Session& session);
 void AddPingCommands(CLI::App& program, Session& session);
+void AddUpkeepCommands(CLI::App& program, Session& session);
 
 }  // namespace sop::cli

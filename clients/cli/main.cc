@@ -60,6 +60,7 @@ int Run(int argc, char** argv) {
   AddImportCommand(program, session);
   AddTransactionCommand(program, session);
   AddBenchCommand(program, session);
+  AddUpkeepCommands(program, session);
   try {
     program.parse(argc, argv);
   } catch (const CLI::RequiredError& error) {
@@ -77,12 +78,12 @@ int Run(int argc, char** argv) {
     status = flushed;
   }
   if (status.ok()) {
-    return kExitDone;
+    return session.exit_code;
   }
   if (!session.has_reported()) {
     session.Report(status);
   }
-  return DescribeFailure(status).exit_code;
+  return session.refused_exit_code.value_or(DescribeFailure(status).exit_code);
 }
 
 }  // namespace

@@ -48,6 +48,10 @@ txn::CommitResult Database::CommitAndWait(std::unique_ptr<StoreSet> stores,
   return result;
 }
 
+void Database::MarkDamaged(TreeId tree, std::string_view why) {
+  Begin({.mode = txn::Mode::kReadOnly})->transaction().snapshot().damaged().Mark(tree, why);
+}
+
 absl::StatusOr<uint64_t> Database::ApproximateSize(const StoreEntry& store) {
   uint64_t total = 0;
   for (const StoreTree& tree : store.trees) {

@@ -81,6 +81,10 @@ class Database {
   absl::StatusOr<uint64_t> ApproximateSize(const StoreEntry& store);
 
   txn::Engine& engine() { return *engine_; }
+  // For upkeep: checks, backups, compactions. Nobody but the engine appends to its log.
+  persistence::Storage& storage() { return *storage_; }
+  // Takes the store that has the tree offline, as damage met by a read does.
+  void MarkDamaged(TreeId tree, std::string_view why);
 
  private:
   explicit Database(DatabaseOptions options);

@@ -76,7 +76,11 @@ std::string StoreNamed(std::string_view catalog_key) {
 
 StoreSet::StoreSet(std::shared_ptr<txn::Transaction> transaction, EntryCache& entries,
                    base::Clock& clock, base::Random& random)
-    : transaction_(std::move(transaction)), entries_(entries), clock_(clock), random_(random) {}
+    : transaction_(std::move(transaction)),
+      damaged_(transaction_->snapshot().damaged()),
+      entries_(entries),
+      clock_(clock),
+      random_(random) {}
 
 StoreSet::~StoreSet() = default;
 
@@ -87,10 +91,30 @@ absl::StatusOr<OpenStore*> StoreSet::Create(std::string_view name,
   SOP_ASSIGN_OR_RETURN(OpenStore * store, Find(name, key));
   if (store == nullptr) return CreateAbsent(name, definition, options);
   SOP_RETURN_IF_ERROR(CheckAgreement(*store, definition));
+  SOP_RETURN_IF_ERROR(CheckSound(*store));
   return store;
 }
 
 absl::StatusOr<OpenStore*> StoreSet::Open(std::string_view name) {
+  SOP_ASSIGN_OR_RETURN(OpenStore * store, OpenAny(name));
+  SOP_RETURN_IF_ERROR(CheckSound(*store));
+  return store;
+}
+
+absl::Status StoreSet::CheckSound(const OpenStore& store) const {
+  if (store.created()) return absl::OkStatus();
+  for (const StoreTree& tree : store.entry().trees) {
+    const std::optional<std::string> why = damaged_.Find(tree.tree);
+    if (!why.has_value()) continue;
+    return Error(Reason::kDamaged,
+                 fmt::format("store '{}' is damaged and offline until the database is repaired: {}",
+                             base::Printable(store.name()), *why),
+                 {{"store", store.name()}});
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<OpenStore*> StoreSet::OpenAny(std::string_view name) {
   SOP_ASSIGN_OR_RETURN(const std::string key, CatalogKey(name));
   SOP_ASSIGN_OR_RETURN(OpenStore * store, Find(name, key));
   if (store != nullptr) return store;
@@ -110,7 +134,7 @@ absl::StatusOr<OpenStore*> StoreSet::Open(std::string_view name, StoreKind kind)
 
 absl::Status StoreSet::Remove(std::string_view name) {
   SOP_RETURN_IF_ERROR(CheckWritable());
-  SOP_ASSIGN_OR_RETURN(OpenStore * store, Open(name));
+  SOP_ASSIGN_OR_RETURN(OpenStore * store, OpenAny(name));
   if (store->created()) {
     NamePlan& plan_of_name = plan().Name(name);
     plan_of_name.discarded.insert(plan_of_name.discarded.end(), store->slots_.begin(),
@@ -172,6 +196,10 @@ absl::Status StoreSet::Explain(absl::Status status) const {
   uint32_t number = 0;
   if (!absl::SimpleAtoi(Detail(details, "tree"), &number)) return status;
   const TreeId tree{number};
+  if (ReasonOf(status) == Reason::kDamaged) {
+    damaged_.Mark(tree, std::string(status.message()));
+    if (tree == kCatalogTree) return WithDetail(std::move(status), "store", "catalog");
+  }
   if (ReasonOf(status) != Reason::kConflict) {
     const StoreEntry* const store = StoreOf(tree);
     return store == nullptr ? status : WithDetail(std::move(status), "store", store->name);

@@ -63,14 +63,14 @@ class StoreSet {
   // made it otherwise meanwhile. Owned by the set.
   absl::StatusOr<OpenStore*> Create(std::string_view name, const StoreDefinition& definition);
 
-  // STORE_NOT_FOUND (which the transaction remembers having seen), WRONG_KIND, INVALID_NAME. Owned
-  // by the set.
+  // STORE_NOT_FOUND (which the transaction remembers having seen), WRONG_KIND, INVALID_NAME.
+  // DAMAGED for a store in which damage was met since the database was opened. Owned by the set.
   absl::StatusOr<OpenStore*> Open(std::string_view name, StoreKind kind);
   // A store of whatever kind.
   absl::StatusOr<OpenStore*> Open(std::string_view name);
 
-  // Removes the store with everything in it, at commit. STORE_NOT_FOUND, INVALID_NAME,
-  // READ_ONLY_TRANSACTION. At commit ABORTED / STORE_REMOVED if it is gone by then.
+  // Removes the store with everything in it, damaged or not, at commit. STORE_NOT_FOUND,
+  // INVALID_NAME, READ_ONLY_TRANSACTION. At commit ABORTED / STORE_REMOVED if it is gone by then.
   absl::Status Remove(std::string_view name);
 
   // Up to `limit` stores with names above `after`, by name. All of them join the read set.
@@ -82,13 +82,17 @@ class StoreSet {
 
   // For Database::Commit: the transaction leaves the set, which then only serves to explain.
   std::shared_ptr<txn::Transaction> TakeTransaction();
-  // `status` of a commit in the words of users: the detail "tree" becomes the store's name, the
-  // "key" of a conflict what they call it.
+  // `status` of a read or a commit in the words of users: the detail "tree" becomes the store's
+  // name, the "key" of a conflict what they call it. Damage is noted.
   absl::Status Explain(absl::Status status) const;
 
  private:
   friend class OpenStore;
 
+  // Open, whatever its state.
+  absl::StatusOr<OpenStore*> OpenAny(std::string_view name);
+  // DAMAGED, naming the store, if damage was met in one of its trees.
+  absl::Status CheckSound(const OpenStore& store) const;
   // Null if there is none, or this transaction removed it. `key`: CatalogKey(name).
   absl::StatusOr<OpenStore*> Find(std::string_view name, std::string_view key);
   absl::StatusOr<OpenStore*> CreateAbsent(std::string_view name, const StoreDefinition& definition,
@@ -100,6 +104,7 @@ class StoreSet {
   CatalogPlan& plan();
 
   std::shared_ptr<txn::Transaction> transaction_;
+  txn::DamagedTrees& damaged_;
   EntryCache& entries_;
   base::Clock& clock_;
   base::Random& random_;

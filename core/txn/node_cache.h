@@ -12,6 +12,7 @@
 #include "core/base/mutex.h"
 #include "core/btree/node/node_version.h"
 #include "core/txn/cache_budget.h"
+#include "core/txn/damage/damaged_trees.h"
 
 namespace sop::txn {
 
@@ -58,6 +59,9 @@ class NodeCache {
   // Versions up to here are in storage. Snapshots below `oldest_snapshot` are gone, so versions
   // that ended before it are garbage.
   void Publish(Sequence published, Sequence oldest_snapshot);
+
+  // Trees that could not be read where the cache had to ask the storage.
+  DamagedTrees& damaged() { return damaged_; }
 
   struct Counters {
     uint64_t hits = 0;
@@ -125,6 +129,7 @@ class NodeCache {
   bool EvictEntry(uint64_t& floor, Entry& entry);
 
   const std::shared_ptr<CacheBudget> budget_;
+  DamagedTrees damaged_;
   std::atomic<uint64_t> published_{0};
   std::atomic<uint64_t> oldest_snapshot_{0};
   std::atomic<int64_t> charged_{0};

@@ -38,9 +38,12 @@ absl::StatusOr<btree::NodeRef> MakeNodeVersion(std::string bytes, TreeId tree, N
 
 absl::StatusOr<btree::NodeRef> Snapshot::ReadStored(TreeId tree, NodeId node) const {
   ++storage_reads;
-  SOP_ASSIGN_OR_RETURN(std::optional<std::string> bytes, storage_->ReadNode(tree, node));
-  if (!bytes.has_value()) return nullptr;
-  return MakeNodeVersion(*std::move(bytes), tree, node, sequence_, ledger_);
+  auto bytes = storage_->ReadNode(tree, node);
+  if (!bytes.ok()) return Noted(bytes.status(), tree);
+  if (!bytes->has_value()) return nullptr;
+  auto version = MakeNodeVersion(**std::move(bytes), tree, node, sequence_, ledger_);
+  if (!version.ok()) return Noted(version.status(), tree);
+  return version;
 }
 
 absl::StatusOr<btree::NodeRef> Snapshot::ReadNodeInPassing(TreeId tree, NodeId node) const {
@@ -49,6 +52,18 @@ absl::StatusOr<btree::NodeRef> Snapshot::ReadNodeInPassing(TreeId tree, NodeId n
   SOP_ASSIGN_OR_RETURN(version, ReadStored(tree, node));
   if (version != nullptr && !version->is_leaf()) cache_.Insert(tree, node, sequence_, version);
   return version;
+}
+
+absl::Status Snapshot::Noted(absl::Status status, TreeId tree) const {
+  if (ReasonOf(status) != Reason::kDamaged) return status;
+  damaged().Mark(tree, std::string(status.message()));
+  return WithDetail(std::move(status), "tree", fmt::format("{}", tree.value));
+}
+
+absl::StatusOr<std::optional<std::string>> Snapshot::ReadValue(TreeId tree, Serial value_id) const {
+  auto value = storage_->ReadValue(tree, value_id);
+  if (!value.ok()) return Noted(value.status(), tree);
+  return value;
 }
 
 absl::StatusOr<btree::NodeRef> Snapshot::ReadNode(TreeId tree, NodeId node) const {

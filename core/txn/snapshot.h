@@ -30,6 +30,15 @@ class Snapshot {
   absl::Duration taken_at() const { return taken_at_; }
   const persistence::StorageSnapshot& storage() const { return *storage_; }
 
+  // Where damage met in any snapshot of this database is noted.
+  DamagedTrees& damaged() const { return cache_.damaged(); }
+
+  // What storage says of `tree`: an error of damage is noted and gets the detail "tree".
+  absl::Status Noted(absl::Status status, TreeId tree) const;
+
+  // A value kept outside nodes, or nothing if there is none.
+  absl::StatusOr<std::optional<std::string>> ReadValue(TreeId tree, Serial value_id) const;
+
   // The node as of sequence(), from the cache or from storage; null if it does not exist.
   absl::StatusOr<btree::NodeRef> ReadNode(TreeId tree, NodeId node) const;
   // The same for a node that will not be asked for again: a leaf does not enter the cache.

@@ -160,13 +160,13 @@ absl::Status Transaction::LoadValue(TreeSlot slot, btree::Item* item) const {
   const auto reference = btree::DecodeReference(item->value);
   if (!reference.has_value()) return Error(Reason::kDamaged, "value reference is damaged");
   SOP_ASSIGN_OR_RETURN(std::optional<std::string> value,
-                       snapshot_->storage().ReadValue(tree, reference->value_id));
+                       snapshot_->ReadValue(tree, reference->value_id));
   if (!value.has_value() || value->size() != reference->size ||
       base::Checksum64(*value) != reference->checksum) {
-    return Error(Reason::kDamaged,
-                 fmt::format("value {} of {} bytes is damaged or missing",
-                             reference->value_id.value, reference->size),
-                 {{"tree", fmt::format("{}", tree.value)}});
+    return snapshot_->Noted(
+        Error(Reason::kDamaged, fmt::format("value {} of {} bytes is damaged or missing",
+                                            reference->value_id.value, reference->size)),
+        tree);
   }
   item->value = *std::move(value);
   item->flags &= static_cast<uint8_t>(~btree::kItemValueIsReference);

@@ -152,4 +152,67 @@ grpc::ServerBidiReactor<v1::EchoSessionRequest, v1::EchoSessionResponse>* AdminS
   return new EchoSessionCall(dispatcher_, *context);
 }
 
+grpc::ServerUnaryReactor* AdminService::Check(grpc::CallbackServerContext* context,
+                                              const v1::CheckRequest* request,
+                                              v1::CheckResponse* response) {
+  return dispatcher_.Unary(
+      context, request, response,
+      [this](UnaryCall& call, const v1::CheckRequest&, v1::CheckResponse& answer) {
+        call.RunOnWorker([this, &call, &answer] {
+          return CheckOpenDatabase(databases_, upkeep_, call.context(), &answer);
+        });
+      });
+}
+
+grpc::ServerWriteReactor<v1::BackupResponse>* AdminService::Backup(
+    grpc::CallbackServerContext* context, const v1::BackupRequest* request) {
+  return new BackupCall(dispatcher_, databases_, upkeep_, *context, *request);
+}
+
+grpc::ServerUnaryReactor* AdminService::ListBackups(grpc::CallbackServerContext* context,
+                                                    const v1::ListBackupsRequest* request,
+                                                    v1::ListBackupsResponse* response) {
+  return dispatcher_.Unary(context, request, response,
+                           [this](UnaryCall& call, const v1::ListBackupsRequest& asked,
+                                  v1::ListBackupsResponse& answer) {
+                             call.RunOnWorker([this, &asked, &answer] {
+                               return rpc::ListBackups(databases_, upkeep_, asked, &answer);
+                             });
+                           });
+}
+
+grpc::ServerUnaryReactor* AdminService::PruneBackups(grpc::CallbackServerContext* context,
+                                                     const v1::PruneBackupsRequest* request,
+                                                     v1::PruneBackupsResponse* response) {
+  return dispatcher_.Unary(context, request, response,
+                           [this](UnaryCall& call, const v1::PruneBackupsRequest& asked,
+                                  v1::PruneBackupsResponse& answer) {
+                             call.RunOnWorker([this, &asked, &answer] {
+                               return rpc::PruneBackups(databases_, upkeep_, asked, &answer);
+                             });
+                           });
+}
+
+grpc::ServerUnaryReactor* AdminService::Compact(grpc::CallbackServerContext* context,
+                                                const v1::CompactRequest* request,
+                                                v1::CompactResponse* response) {
+  return dispatcher_.Unary(
+      context, request, response,
+      [this](UnaryCall& call, const v1::CompactRequest& asked, v1::CompactResponse&) {
+        call.RunOnWorker([this, &asked] { return CompactDatabase(databases_, asked.database()); });
+      });
+}
+
+grpc::ServerUnaryReactor* AdminService::Statistics(grpc::CallbackServerContext* context,
+                                                   const v1::StatisticsRequest* request,
+                                                   v1::StatisticsResponse* response) {
+  return dispatcher_.Unary(
+      context, request, response,
+      [this](UnaryCall& call, const v1::StatisticsRequest& asked, v1::StatisticsResponse& answer) {
+        call.RunOnWorker([this, &asked, &answer] {
+          return ReadStatistics(databases_, asked.database(), &answer);
+        });
+      });
+}
+
 }  // namespace sop::rpc

@@ -1,5 +1,7 @@
 #include "server/rpc/dispatcher.h"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <memory>
 #include <thread>
@@ -46,6 +48,8 @@ class DispatcherTest : public ::testing::Test {
 
   void Start(int64_t max_requests) {
     face_.reset();
+    service_.reset();
+    databases_.reset();
     auto methods = MethodTable::Open(metrics_);
     ASSERT_TRUE(methods.ok()) << methods.status();
     methods_ = *std::move(methods);
@@ -59,7 +63,17 @@ class DispatcherTest : public ::testing::Test {
                                                                  .workers = workers_,
                                                                  .clock = base::SystemClock(),
                                                                  .admission = *admission_});
-    service_ = std::make_unique<AdminService>(*dispatcher_);
+    auto databases = session::DatabaseRegistry::Open(
+        {.home_folder = fmt::format("{}/sop_dispatcher_{}", testing::TempDir(), ::getpid()),
+         .rules = {},
+         .opener = nullptr,
+         .remover = nullptr,
+         .files = &base::SystemFileSystem(),
+         .clock = &base::SystemClock(),
+         .metrics = &metrics_});
+    ASSERT_TRUE(databases.ok()) << databases.status();
+    databases_ = *std::move(databases);
+    service_ = std::make_unique<AdminService>(*dispatcher_, *databases_, Upkeep());
     auto face = GrpcFace::Open({.address = "127.0.0.1:0", .services = {service_.get()}});
     ASSERT_TRUE(face.ok()) << face.status();
     face_ = *std::move(face);
@@ -80,6 +94,7 @@ class DispatcherTest : public ::testing::Test {
   std::unique_ptr<MethodTable> methods_;
   std::unique_ptr<load::Admission> admission_;
   std::unique_ptr<Dispatcher> dispatcher_;
+  std::unique_ptr<session::DatabaseRegistry> databases_;
   std::unique_ptr<AdminService> service_;
   std::unique_ptr<GrpcFace> face_;
   std::unique_ptr<v1::AdminService::Stub> stub_;

@@ -153,7 +153,7 @@ absl::Status Executor::RunOperations(const Job& job, session::OpenDatabase& data
     if constexpr (requires { operation.store(); }) context.store = operation.store();
     const Method& method = parts_.dispatcher.methods().ForRequest(operation.GetDescriptor());
     SOP_RETURN_IF_ERROR(parts_.dispatcher.authorizer().Check(context, method.permission));
-    return Run(scope, operation, response);
+    return stores.Explain(Run(scope, operation, response));
   };
   for (int i = 0; i < request.operations_size(); ++i) {
     const absl::Status status =

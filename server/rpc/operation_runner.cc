@@ -47,7 +47,7 @@ void OperationRunner::StartJob(const Job& job) {
 
 absl::Status OperationRunner::RunJob(const Job& job, OperationScope& scope) {
   const ReadPlacement::Watch watch(placement_);
-  return job.run(scope, *job.request, job.response);
+  return scope.stores.Explain(job.run(scope, *job.request, job.response));
 }
 
 void OperationRunner::RunInTransaction(const Job& job, const session::Turn& turn) {

@@ -107,6 +107,7 @@ void ScanCall::ScheduleNext() {
   transaction_->WhenFree([this](session::Turn turn) {
     parts_.dispatcher.workers().Schedule([this, turn = std::move(turn)] {
       auto made = MakeInTransaction(*turn);
+      if (!made.ok()) made = turn->stores().Explain(made.status());
       if (turn->ended()) parts_.transactions.Remove(*turn);
       turn->database().metrics.operations->Increment();
       Deliver(std::move(made));
@@ -146,8 +147,13 @@ void ScanCall::MakeAlone() {
     if (scan_ == nullptr) SOP_RETURN_IF_ERROR(StartAlone());
     return FillPage(*store_, *scan_, stores_->transaction().read_version());
   };
+  const auto make_or_explain = [&]() -> absl::StatusOr<Page> {
+    auto made = make();
+    if (!made.ok() && stores_ != nullptr) return stores_->Explain(made.status());
+    return made;
+  };
   // This may be gone once there is no other page to make.
-  while (Deliver(make()) == Then::kMakeAnother) {
+  while (Deliver(make_or_explain()) == Then::kMakeAnother) {
   }
 }
 

@@ -243,6 +243,13 @@ absl::Status DatabaseRegistry::CheckFolderFreeLocked(const std::string& folder) 
                {{"folder", base::Printable(folder)}});
 }
 
+absl::StatusOr<std::string> DatabaseRegistry::ResolveOther(const std::string& folder) {
+  SOP_ASSIGN_OR_RETURN(std::string resolved, ResolveFolder(folder, options_.rules));
+  base::MutexLock lock(mu_);
+  SOP_RETURN_IF_ERROR(CheckFolderFreeLocked(resolved));
+  return resolved;
+}
+
 absl::Status DatabaseRegistry::SaveLocked() {
   DatabaseList list;
   for (const auto& entry : entries_) list[entry.first] = entry.second->known;

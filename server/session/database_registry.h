@@ -93,6 +93,9 @@ class DatabaseRegistry {
   std::vector<std::shared_ptr<OpenDatabase>> AllOpen() SOP_EXCLUDES(mu_);
   // Measures the files of open databases, for the metrics.
   void MeasureDisk() SOP_EXCLUDES(mu_);
+  // The folder that a client names for something other than a database, such as backups: resolved,
+  // under a root, apart from every database. FOLDER_NOT_ALLOWED, INVALID_ARGUMENT.
+  absl::StatusOr<std::string> ResolveOther(const std::string& folder) SOP_EXCLUDES(mu_);
   // Closes what nobody has used for the idle time.
   void CloseIdle() SOP_EXCLUDES(mu_);
 

@@ -1,5 +1,7 @@
 #include "storage/rocksdb/database_format.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/base/bytes.h"
@@ -26,8 +28,11 @@ absl::Status NotSupported(std::string_view path, std::string_view what, std::str
                {{"release", std::string(release)}});
 }
 
-// Flags this release can open: none so far.
-bool IsKnown(const FormatFlag& /*flag*/) { return false; }
+bool IsKnown(const FormatFlag& flag) {
+  const std::vector<FormatFlag> known = KnownFlags();
+  return std::any_of(known.begin(), known.end(),
+                     [&](const FormatFlag& own) { return own.name == flag.name; });
+}
 
 bool GetString(base::ByteReader* reader, std::string* text) {
   std::string_view view;
@@ -50,6 +55,8 @@ bool GetFields(base::ByteReader* reader, DatabaseFormat* format) {
 }
 
 }  // namespace
+
+std::vector<FormatFlag> KnownFlags() { return {}; }
 
 std::string EncodeFormat(const DatabaseFormat& format) {
   std::string out(kMagic);

@@ -29,6 +29,9 @@ struct DatabaseFormat {
 // The release that this source becomes.
 inline constexpr std::string_view kRelease = "0.1.0";
 
+// The features that this release knows and turns on in folders that it makes: none so far.
+std::vector<FormatFlag> KnownFlags();
+
 std::string EncodeFormat(const DatabaseFormat& format);
 
 // `path` is for messages only. DATA_LOSS (kDamaged): these are not bytes that EncodeFormat of any

@@ -360,7 +360,7 @@ absl::Status RocksDbStorage::KeepHouse() {
   database_->RestCompactionsIfAsked();
   // Compactions would only meet the damage again.
   if (!database_->health().damage().ok()) return absl::OkStatus();
-  return reclaimer_.Run();
+  return reclaimer_.HasWork() ? reclaimer_.Run() : absl::OkStatus();
 }
 
 absl::Status RocksDbStorage::damage() const { return database_->health().damage(); }

@@ -40,10 +40,10 @@ class CommandLineTest(unittest.TestCase):
 
     def test_help_and_version_go_to_stdout(self):
         help_text = self.sop.good("--help")
-        for command in ("db", "store", "put", "get", "scan", "count", "rm", "import", "export", "tx", "bench"):
+        for command in ("db", "store", "put", "get", "scan", "count", "rm", "import", "export", "tx", "bench", "backup", "check"):
             self.assertRegex(help_text, rf"(?m)^  {command} ")
             self.assertIn("--help", self.sop.good(command, "--help"))
-        for later in ("vector", "search", "model", "blob", "query", "shell", "backup", "check"):
+        for later in ("vector", "search", "model", "blob", "query", "shell"):
             self.assertNotRegex(help_text, rf"(?m)^  {later} ")
         self.assertRegex(self.sop.good("--version"), r"^sop \d+\.\d+\.\d+\n$")
 

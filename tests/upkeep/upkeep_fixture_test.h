@@ -4,7 +4,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,10 +14,14 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "core/base/status_macros.h"
 #include "core/btree/node/apply.h"
 #include "core/catalog/check/database_check.h"
 #include "core/catalog/database_fixture_test.h"
+#include "server/offline/offline_command.h"
 #include "storage/rocksdb/rocksdb_storage.h"
+#include "storage/rocksdb/upkeep/backup.h"
+#include "storage/rocksdb/upkeep/repair.h"
 
 namespace sop {
 
@@ -55,6 +61,60 @@ class UpkeepTest : public ::testing::Test {
         {}, base::SystemClock());
   }
 
+  // Every item of a store as it can be read: number of its key to value; what stops the reading.
+  static absl::StatusOr<std::map<std::string, std::string>> ReadStore(
+      catalog::TestDatabase& database, std::string_view store) {
+    auto stores = database.Begin(txn::Mode::kReadOnly);
+    std::map<std::string, std::string> items;
+    const auto read = [&]() -> absl::Status {
+      SOP_ASSIGN_OR_RETURN(catalog::OpenStore * opened, stores->Open(store));
+      catalog::OrderedStore ordered(*opened);
+      SOP_ASSIGN_OR_RETURN(const auto scan, ordered.Scan({}));
+      for (bool end = false; !end;) {
+        SOP_ASSIGN_OR_RETURN(const auto page,
+                             scan->Fill({.max_items = 1000}, [&](const btree::PackedItem& item) {
+                               items[fmt::format("{}{}", item.key_prefix, item.key)] = item.value;
+                               return true;
+                             }));
+        end = page.end;
+      }
+      return absl::OkStatus();
+    };
+    SOP_RETURN_IF_ERROR(stores->Explain(read()));
+    return items;
+  }
+
+  // The command line of offline work, over RocksDB. What it prints is in `*output`.
+  int Offline(const std::vector<std::string>& arguments, std::string* output) {
+    offline::Backend backend;
+    base::FileSystem& files = base::SystemFileSystem();
+    backend.inspect =
+        [&](const std::string& folder) -> absl::StatusOr<std::unique_ptr<persistence::Storage>> {
+      return rocksdb_storage::RocksDbStorage::Inspect(Options(folder), Surroundings());
+    };
+    backend.make_copy =
+        [&](const std::string& folder,
+            Uuid database_id) -> absl::StatusOr<std::unique_ptr<persistence::CopyTarget>> {
+      return rocksdb_storage::RepairedCopy::Make(folder, database_id, environment_, files,
+                                                 &btree::Apply);
+    };
+    backend.exchange = [&](const std::string& folder) {
+      return rocksdb_storage::ExchangeRepaired(folder, environment_.env(), files);
+    };
+    backend.gather = [&](const std::string& folder) {
+      return rocksdb_storage::GatherTables(folder, environment_, files, &btree::Apply);
+    };
+    backend.upgrade = [&](const std::string& folder) {
+      return rocksdb_storage::UpgradeFormat(folder, files);
+    };
+    backend.backups = &backups_;
+    backend.clock = &base::SystemClock();
+    testing::internal::CaptureStdout();
+    const std::optional<int> code = offline::RunCommand(arguments, backend);
+    *output = testing::internal::GetCapturedStdout();
+    return code.value_or(-1);
+  }
+
   // Fills `store` with items "key <i>" for i in [first, last), each `value`, in one transaction.
   static void Fill(catalog::TestDatabase& database, std::string_view store, int first, int last,
                    std::string_view value) {
@@ -92,6 +152,7 @@ class UpkeepTest : public ::testing::Test {
   const std::string scratch_;
   const std::string folder_;
   const rocksdb_storage::RocksDbEnvironment environment_{uint64_t{64} << 20, 2};
+  rocksdb_storage::RocksDbBackups backups_{base::SystemFileSystem()};
 };
 
 }  // namespace sop

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -27,6 +28,10 @@ class Session {
   Terminal terminal;
   // What the chosen command does; set while the command line is parsed.
   std::function<absl::Status()> action;
+  // What the program ends with when the action is done.
+  int exit_code = 0;
+  // Where a command has another one than usual for what is refused.
+  std::optional<int> refused_exit_code;
 
   // Made at the first use. REQUIRES: the command line is parsed.
   Connection& connection();

@@ -59,6 +59,8 @@ void ValueScan::Visit(Serial value_id, std::string_view bytes) {
     Add(FindingKind::kValueMissing, referred_[next_++], "it is not there");
   }
   if (next_ == last_ || referred_[next_].value.value_id != value_id) {
+    // Staged for a commit that this state does not have yet.
+    if (value_id.value >> kSerialOrdinalBits > snapshot_.sequence().value) return;
     if (IsAfter(value_id.value, snapshot_.sequence())) return;
     Finding finding;
     finding.kind = FindingKind::kValueOrphan;

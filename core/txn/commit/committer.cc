@@ -26,10 +26,13 @@ absl::StatusOr<btree::NodeRef> Committer::HeadSource::Read(TreeId tree, NodeId n
   // Asked for only after the miss: a group published meanwhile may have been evicted since, and
   // this snapshot has it. What is not published cannot have been evicted.
   const std::shared_ptr<const Snapshot> snapshot = committer_.published();
-  SOP_ASSIGN_OR_RETURN(auto bytes, snapshot->storage().ReadNode(tree, node));
-  if (bytes.has_value()) {
-    SOP_ASSIGN_OR_RETURN(version, MakeNodeVersion(*std::move(bytes), tree, node,
-                                                  snapshot->sequence(), committer_.ledger_));
+  auto bytes = snapshot->storage().ReadNode(tree, node);
+  if (!bytes.ok()) return snapshot->Noted(bytes.status(), tree);
+  if (bytes->has_value()) {
+    auto made = MakeNodeVersion(**std::move(bytes), tree, node, snapshot->sequence(),
+                                committer_.ledger_);
+    if (!made.ok()) return snapshot->Noted(made.status(), tree);
+    version = *std::move(made);
   }
   committer_.cache_.Insert(tree, node, snapshot->sequence(), version);
   return version;

@@ -60,8 +60,13 @@ absl::Status Run(OperationScope& scope, const v1::ListStoresRequest& request,
   SOP_ASSIGN_OR_RETURN(const auto entries, scope.stores.List(request.page_token(), page_size));
   for (const auto& entry : entries) {
     SOP_RETURN_IF_ERROR(scope.context.CheckWanted());
-    SOP_ASSIGN_OR_RETURN(catalog::OpenStore * store, scope.stores.Open(entry->name));
-    SOP_RETURN_IF_ERROR(Describe(*store, response->add_stores()));
+    const auto store = scope.stores.Open(entry->name);
+    const absl::Status described =
+        store.ok() ? Describe(**store, response->add_stores()) : store.status();
+    if (described.ok()) continue;
+    // One that is damaged is there all the same; nobody can say how many items it has.
+    if (ReasonOf(scope.stores.Explain(described)) != Reason::kDamaged) return described;
+    if (!store.ok()) convert::StoreToProto(*entry, response->add_stores());
   }
   if (entries.size() == page_size) response->set_next_page_token(entries.back()->name);
   return absl::OkStatus();

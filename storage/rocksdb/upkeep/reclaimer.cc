@@ -19,7 +19,9 @@ constexpr std::string_view kDroppedPrefix{"\0drop", 5};
 // Freed values are looked for when there are so many, and a quarter of all.
 constexpr uint64_t kLeastFreedValues = 256;
 constexpr uint64_t kFreedShare = 4;
-// Blob files are written anew when so much of them, and a half, is garbage.
+constexpr uint64_t kManyFreedValues = uint64_t{1} << 62;
+// Blob files are written anew when so much of them, and a quarter, is garbage.
+constexpr uint64_t kGarbageShare = 4;
 constexpr uint64_t kLeastGarbageBytes = uint64_t{1} << 20;
 
 }  // namespace
@@ -69,9 +71,21 @@ uint64_t Reclaimer::Property(Family family, const std::string& name) const {
   return value;
 }
 
+uint64_t Reclaimer::OldestSnapshot() const {
+  return Property(Family::kNodes, rocksdb::DB::Properties::kOldestSnapshotSequence);
+}
+
+bool Reclaimer::HasWork() const {
+  const base::MutexLock lock(mu_);
+  if (freed_values_ >= kLeastFreedValues) return true;
+  if (pending_.empty()) return false;
+  const uint64_t oldest = OldestSnapshot();
+  return std::any_of(pending_.begin(), pending_.end(),
+                     [oldest](const Dropped& tree) { return oldest == 0 || oldest >= tree.at; });
+}
+
 std::vector<Reclaimer::Dropped> Reclaimer::TakeUnseen() {
-  const uint64_t oldest =
-      Property(Family::kNodes, rocksdb::DB::Properties::kOldestSnapshotSequence);
+  const uint64_t oldest = OldestSnapshot();
   const base::MutexLock lock(mu_);
   std::vector<Dropped> unseen;
   const auto seen = [oldest](const Dropped& tree) { return oldest != 0 && oldest < tree.at; };
@@ -126,13 +140,13 @@ absl::Status Reclaimer::Reclaim(TreeId tree) {
       rocksdb::WriteOptions(), database_.family(Family::kMeta), DroppedTreeKey(tree));
   if (!forgotten.ok()) return database_.health().Fail(forgotten);
   const base::MutexLock lock(mu_);
-  freed_values_ = std::max(freed_values_, kLeastFreedValues);  // its values were freed with it
+  // Its values were freed with it; how many is not known.
+  freed_values_ = std::max(freed_values_, kManyFreedValues);
   return absl::OkStatus();
 }
 
 absl::Status Reclaimer::CompactValues() {
-  const uint64_t oldest =
-      Property(Family::kBlobs, rocksdb::DB::Properties::kOldestSnapshotSequence);
+  const uint64_t oldest = OldestSnapshot();
   const uint64_t values = Property(Family::kBlobs, rocksdb::DB::Properties::kEstimateNumKeys);
   {
     const base::MutexLock lock(mu_);
@@ -148,7 +162,7 @@ absl::Status Reclaimer::CompactValues() {
   const uint64_t live = Property(Family::kBlobs, rocksdb::DB::Properties::kLiveBlobFileSize);
   const uint64_t garbage =
       Property(Family::kBlobs, rocksdb::DB::Properties::kLiveBlobFileGarbageSize);
-  if (garbage < kLeastGarbageBytes || garbage < live / 2) return absl::OkStatus();
+  if (garbage < kLeastGarbageBytes || garbage < live / kGarbageShare) return absl::OkStatus();
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
   options.blob_garbage_collection_policy = rocksdb::BlobGarbageCollectionPolicy::kForce;
   options.blob_garbage_collection_age_cutoff = 1.0;

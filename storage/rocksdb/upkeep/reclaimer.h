@@ -36,6 +36,9 @@ class Reclaimer {
   // A record that dropped `trees` and freed so many values was written.
   void Written(std::span<const TreeId> trees, uint64_t freed_values) SOP_EXCLUDES(mu_);
 
+  // Whether Run would find something that no snapshot sees. Never blocks on I/O.
+  bool HasWork() const SOP_EXCLUDES(mu_);
+
   // Reclaims what can be reclaimed; one call at a time does, others return at once. Takes as long
   // as the compaction of what is dropped. UNAVAILABLE, kDamaged: it is tried again after the next
   // opening.
@@ -50,6 +53,7 @@ class Reclaimer {
     uint64_t at = 0;  // RocksDB's sequence after the record
   };
 
+  uint64_t OldestSnapshot() const;
   // Those that no snapshot sees any more.
   std::vector<Dropped> TakeUnseen() SOP_EXCLUDES(mu_);
   absl::Status Reclaim(TreeId tree);
