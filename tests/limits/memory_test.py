@@ -19,7 +19,7 @@ from google.rpc import error_details_pb2, status_pb2
 from sop.testing import Server
 from sop.v1 import btree_pb2, btree_pb2_grpc, transaction_pb2, transaction_pb2_grpc, types_pb2
 
-BUDGET_MIB = 128
+BUDGET_MIB = 256
 HOARDERS = 16
 READERS = 16
 WRITERS = 8
