@@ -68,6 +68,10 @@ OpenDatabase::~OpenDatabase() {
 }
 
 void OpenDatabase::WriteSeal() {
+  // A log that was deleted must not come back with a power cut: the seal would call it a stranger.
+  std::unique_ptr<rocksdb::Directory> directory;
+  if (!env_.NewDirectory(folder_->rocksdb_path(), &directory).ok()) return;
+  if (!directory->Fsync().ok()) return;
   const auto seal = MeasureFiles(folder_->rocksdb_path(), env_);
   if (seal.ok()) folder_->WriteSeal(*seal).IgnoreError();
 }
