@@ -55,6 +55,11 @@ class Dispatcher {
   observe::Metrics& metrics() const { return parts_.metrics; }
   Authorizer& authorizer() const { return parts_.authorizer; }
   load::Admission& admission() const { return parts_.admission; }
+  // Whose thread commits: a request that is alone in the server spares itself two hand-offs. Among
+  // others it must not keep one of gRPC's few threads waiting for the disk.
+  txn::CommitTurn commit_turn() const {
+    return parts_.admission.requests() <= 1 ? txn::CommitTurn::kCaller : txn::CommitTurn::kPool;
+  }
 
  private:
   friend class CallScope;

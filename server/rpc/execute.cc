@@ -173,6 +173,7 @@ absl::Status Executor::RunOperations(const Job& job, session::OpenDatabase& data
 void Executor::CommitJob(const Job& job, std::shared_ptr<session::OpenDatabase> database,
                          std::unique_ptr<catalog::StoreSet> stores) {
   txn::CommitOptions options;
+  options.turn = parts_.dispatcher.commit_turn();
   auto durability = DurabilityFromProto(job.request->durability());
   if (!durability.ok()) return job.call->Complete(durability.status());
   options.durability = *durability;

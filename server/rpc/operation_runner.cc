@@ -97,6 +97,7 @@ void OperationRunner::RunAlone(Job job, std::shared_ptr<session::OpenDatabase> d
 void OperationRunner::CommitAlone(const Job& job, std::shared_ptr<session::OpenDatabase> database,
                                   std::unique_ptr<catalog::StoreSet> stores) {
   txn::CommitOptions options;
+  options.turn = parts_.dispatcher.commit_turn();
   if (!job.request_id.IsZero()) {
     options.token = job.request_id;
     options.reply = MakeReply(*job.response);
