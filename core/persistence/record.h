@@ -91,8 +91,8 @@ struct CommitRecord {
   std::vector<TreeId> dropped_trees;  // every node and value of these trees goes
   // Not stored: nothing in it adds items, so that it may use space kept in reserve.
   bool only_removes = false;
-  // Not stored: the StagedNodes of the storage it is appended to that it refers to, 0 for none. They
-  // become part of the database with it, before `nodes` and `values` are applied.
+  // Not stored: the StagedNodes of the storage it is appended to that it refers to, 0 for none.
+  // They become part of the database with it, before `nodes` and `values` are applied.
   uint64_t staged_nodes = 0;
   std::vector<LogicalWrite> writes;  // may be empty where CommitLog::WantsWrites() is false
 

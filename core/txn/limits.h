@@ -28,8 +28,8 @@ struct Limits {
   uint64_t staged_commit_writes = 100'000;
   uint64_t staged_commit_bytes = uint64_t{8} << 20;
 
-  // What cannot be staged, because a tree or a key gets its number only at commit, is held in memory
-  // whole: most writes of such a transaction (LIMIT_EXCEEDED at commit).
+  // What cannot be staged, because a tree or a key gets its number only at commit, is held in
+  // memory whole: most writes of such a transaction (LIMIT_EXCEEDED at commit).
   uint64_t unstaged_writes = 1'000'000;
   uint64_t unstaged_bytes = uint64_t{128} << 20;
 

@@ -13,8 +13,8 @@ namespace sop::rocksdb_storage {
 namespace {
 
 constexpr std::array<std::string_view, 8> kOurNames = {
-    "SOP-FORMAT", "SOP-FORMAT.unfinished", "SOP-SEAL", "SOP-SEAL.unfinished", "LOCK", "db",
-    "spill", "staging"};
+    "SOP-FORMAT", "SOP-FORMAT.unfinished", "SOP-SEAL", "SOP-SEAL.unfinished", "LOCK", "db", "spill",
+    "staging"};
 // What a repair puts aside and what it has not finished (upkeep/repair.h).
 constexpr std::string_view kAsidePrefix = "db.";
 

@@ -46,7 +46,8 @@ class DatabaseFolder {
   // Files on their way into the RocksDB; on its file system.
   std::string staging_path() const { return path_ + "/staging"; }
 
-  // Names in the folder, and in its db/, that are none of ours nor of RocksDB's. They are left alone.
+  // Names in the folder, and in its db/, that are none of ours nor of RocksDB's. They are left
+  // alone.
   absl::StatusOr<std::vector<std::string>> Strangers() const;
 
  private:

@@ -29,8 +29,8 @@ absl::StatusOr<btree::NodeRef> Committer::HeadSource::Read(TreeId tree, NodeId n
   auto bytes = snapshot->storage().ReadNode(tree, node);
   if (!bytes.ok()) return snapshot->Noted(bytes.status(), tree);
   if (bytes->has_value()) {
-    auto made = MakeNodeVersion(**std::move(bytes), tree, node, snapshot->sequence(),
-                                committer_.ledger_);
+    auto made =
+        MakeNodeVersion(**std::move(bytes), tree, node, snapshot->sequence(), committer_.ledger_);
     if (!made.ok()) return snapshot->Noted(made.status(), tree);
     version = *std::move(made);
   }
