@@ -14,6 +14,7 @@
 #include "core/btree/node/apply.h"
 #include "storage/memory/memory_storage.h"
 #include "storage/rocksdb/rocksdb_storage.h"
+#include "tests/history/strained_engine.h"
 
 namespace sop::history {
 namespace {
@@ -26,17 +27,7 @@ std::string TemporaryPath(std::string_view name) {
 class PooledEngines : public EnginesUnderTest {
  protected:
   void Open(persistence::Storage& storage, const std::string& spill_folder) {
-    txn::EngineOptions options;
-    options.clock = &base::SystemClock();
-    options.random = &base::SystemRandom();
-    options.files = &base::SystemFileSystem();
-    options.pool = &pool_;
-    options.cache = std::make_shared<txn::CacheBudget>(size_t{48} << 10);
-    options.spill_folder = spill_folder;
-    options.limits.conflict_window_bytes = size_t{64} << 10;
-    options.nodes.image_bytes = 512;
-    options.groups_between_folds = 7;
-    auto engine = txn::Engine::Open(storage, options);
+    auto engine = txn::Engine::Open(storage, StrainedEngine(pool_, spill_folder));
     SOP_CHECK(engine.ok());
     engines_.push_back(*std::move(engine));
   }

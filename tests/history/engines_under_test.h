@@ -24,7 +24,7 @@ class EnginesUnderTest {
 };
 
 enum class EngineKind { kMemory, kTwoCommitters, kRocksDb };
-// Small nodes, a cache of a few nodes, a conflict window of a few groups, constant folds.
+// With the options of StrainedEngine.
 std::unique_ptr<EnginesUnderTest> OpenEngines(EngineKind kind);
 
 }  // namespace sop::history

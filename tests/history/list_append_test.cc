@@ -21,6 +21,7 @@
 #include "storage/memory/memory_storage.h"
 #include "tests/history/append_checker.h"
 #include "tests/history/list_load.h"
+#include "tests/history/strained_engine.h"
 
 namespace sop::history {
 namespace {
@@ -81,17 +82,8 @@ class ListAppendTest : public testing::Test {
                                              : memory::FaultAction::kFailWritten;
     crash.status = Error(Reason::kUnavailable, "the log failed");
     storage.Arm(std::move(crash));
-    txn::EngineOptions options;
-    options.clock = &base::SystemClock();
-    options.random = &base::SystemRandom();
-    options.files = &base::SystemFileSystem();
-    options.pool = &pool_;
-    options.cache = std::make_shared<txn::CacheBudget>(size_t{48} << 10);
-    options.spill_folder = std::filesystem::temp_directory_path().string();
-    options.limits.conflict_window_bytes = size_t{64} << 10;
-    options.nodes.image_bytes = 512;
-    options.groups_between_folds = 7;
-    auto engine = txn::Engine::Open(storage, options);
+    auto engine = txn::Engine::Open(
+        storage, StrainedEngine(pool_, std::filesystem::temp_directory_path().string()));
     ASSERT_TRUE(engine.ok()) << engine.status();
     std::vector<std::thread> threads;
     for (uint32_t client = 0; client < kClients; ++client) {
