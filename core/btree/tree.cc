@@ -39,6 +39,41 @@ absl::StatusOr<std::optional<FoundItem>> Find(NodeSource& source, TreeId tree,
   return found;
 }
 
+// Step by step over all nodes: each step needs what the one before has brought.
+void FindAndPrefetch(NodeSource& source, TreeId tree, std::span<const NodeId> nodes,
+                     NodeRef* versions) {
+  source.FindCached(tree, nodes, versions);
+  const std::span<NodeRef> found(versions, nodes.size());
+  for (const NodeRef& node : found) {
+    if (node != nullptr) node->Prefetch();
+  }
+  for (const NodeRef& node : found) {
+    if (node != nullptr) node->image().PrefetchHeads();
+  }
+}
+
+void Anticipate(NodeSource& source, TreeId tree, std::span<const std::string_view> keys) {
+  constexpr size_t kUsual = 16;
+  const auto root = source.Read(tree, kRootNode);
+  if (!root.ok() || *root == nullptr) return;
+  absl::InlinedVector<NodeRef, kUsual> nodes(keys.size(), *root);
+  absl::InlinedVector<NodeId, kUsual> ids(keys.size());
+  absl::InlinedVector<NodeRef, kUsual> below;
+  for (int level = (*root)->level(); level > 0; --level) {
+    for (size_t i = 0; i < keys.size(); ++i) {
+      // What is not cached will be read when it is asked for.
+      if (nodes[i] == nullptr || nodes[i]->level() != level) return;
+      ids[i] = nodes[i]->child(nodes[i]->image().ChildSlot(keys[i]));
+    }
+    below.assign(keys.size(), nullptr);
+    FindAndPrefetch(source, tree, ids, below.data());
+    nodes.swap(below);
+  }
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (nodes[i] != nullptr && nodes[i]->is_leaf()) nodes[i]->image().PrefetchCell(keys[i]);
+  }
+}
+
 absl::StatusOr<uint64_t> Count(NodeSource& source, TreeId tree) {
   SOP_ASSIGN_OR_RETURN(const NodeRef root, source.Read(tree, kRootNode));
   return root == nullptr ? 0 : root->item_count();

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,6 +24,9 @@ class NodeSource {
   // The node as this state has it; null if it does not exist (an empty tree has no root).
   // DATA_LOSS for damage, UNAVAILABLE for I/O errors.
   virtual absl::StatusOr<NodeRef> Read(TreeId tree, NodeId node) = 0;
+  // Of several nodes at once those that cost no I/O; versions[i] stays null for the others.
+  virtual void FindCached(TreeId /*tree*/, std::span<const NodeId> /*nodes*/,
+                          NodeRef* /*versions*/) {}
 };
 
 // An item and the leaf that keeps its bytes alive.
@@ -34,6 +38,15 @@ struct FoundItem {
 // O(log n). Nothing if the key is not there.
 absl::StatusOr<std::optional<FoundItem>> Find(NodeSource& source, TreeId tree,
                                               std::string_view key);
+
+// Those of several nodes that cost no I/O, with what a look-up in them will touch brought nearer to
+// the processor: the waits for memory overlap. versions[i] is null for the others.
+void FindAndPrefetch(NodeSource& source, TreeId tree, std::span<const NodeId> nodes,
+                     NodeRef* versions);
+
+// Brings what Find for these keys will touch nearer to the processor. Reads no storage; nothing
+// depends on it but time.
+void Anticipate(NodeSource& source, TreeId tree, std::span<const std::string_view> keys);
 
 // Exact number of items in the tree. O(1) node reads.
 absl::StatusOr<uint64_t> Count(NodeSource& source, TreeId tree);

@@ -1,8 +1,11 @@
 #include "core/btree/tree_writer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
+
+#include "absl/container/inlined_vector.h"
 
 #include "core/base/check.h"
 #include "core/base/error.h"
@@ -34,6 +37,15 @@ bool SameChildren(const NodeVersion& node, const Parts& children) {
   return true;
 }
 
+// What the write makes of an item, as far as its size goes.
+ItemView AfterWrite(const TreeWrite& write, ItemView before) {
+  constexpr std::string_view kCounter = "8 bytes.";
+  if (write.kind == DeltaKind::kPut) return write.item;
+  if (write.kind == DeltaKind::kAdd) before.value = kCounter;
+  if (write.kind == DeltaKind::kSetRideOn) before.ride_on = write.item.ride_on;
+  return before;
+}
+
 NodeRef EmptyLeaf() {
   return NodeVersion::FromImage(NodeImage::Adopt(NodeImageBuilder(NodeKind::kLeaf, 0).Build({})));
 }
@@ -42,11 +54,11 @@ NodeRef EmptyLeaf() {
 
 absl::StatusOr<TreeChanges> TreeWriter::Write(TreeId tree, std::span<const TreeWrite> writes) {
   tree_ = tree;
-  while (!writes.empty()) {
-    SOP_ASSIGN_OR_RETURN(const Leaf leaf, Descend(writes.front().key));
-    SOP_ASSIGN_OR_RETURN(const size_t done, WriteLeaf(leaf, writes));
-    writes = writes.subspan(done);
-  }
+  if (writes.empty()) return std::move(changes_);
+  Leaf root;
+  root.id = kRootNode;
+  SOP_ASSIGN_OR_RETURN(root.node, ReadRoot());
+  SOP_RETURN_IF_ERROR(WriteBelow(root, writes));
   SOP_RETURN_IF_ERROR(WriteLevels());
   return std::move(changes_);
 }
@@ -60,40 +72,97 @@ absl::Status TreeWriter::WriteLevels() {
   return CollapseRoot();
 }
 
-absl::StatusOr<TreeWriter::Leaf> TreeWriter::Descend(std::string_view key) {
-  Leaf leaf;
-  leaf.id = kRootNode;
+absl::StatusOr<NodeRef> TreeWriter::ReadRoot() {
   if (root_ == nullptr) {
     SOP_ASSIGN_OR_RETURN(root_, head_.Read(tree_, kRootNode));
     if (root_ == nullptr) root_ = EmptyLeaf();
   }
-  leaf.node = root_;
+  return root_;
+}
+
+TreeWriter::InnerWork& TreeWriter::WorkOn(NodeId id, const NodeRef& inner,
+                                          const std::optional<Parent>& parent) {
+  const auto level = static_cast<size_t>(inner->level());
+  if (levels_.size() <= level) levels_.resize(level + 1);
+  InnerWork& work = levels_[level][id];
+  if (work.node == nullptr) {
+    work.node = inner;
+    work.parent = parent;
+  }
+  return work;
+}
+
+absl::Status TreeWriter::StepDown(const Parent& parent, const NodeVersion& inner, NodeRef child,
+                                  Leaf* leaf) {
+  leaf->parent = parent;
+  leaf->id = inner.child(parent.slot);
+  if (child == nullptr) {
+    SOP_ASSIGN_OR_RETURN(child, head_.Read(tree_, leaf->id));
+  }
+  if (child == nullptr || child->level() + 1 != inner.level()) {
+    return Error(Reason::kDamaged, fmt::format("tree {}: node {} is missing or at a wrong level",
+                                               tree_.value, leaf->id.value));
+  }
+  leaf->node = std::move(child);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TreeWriter::Leaf> TreeWriter::Descend(std::string_view key) {
+  Leaf leaf;
+  leaf.id = kRootNode;
+  SOP_ASSIGN_OR_RETURN(leaf.node, ReadRoot());
   while (!leaf.node->is_leaf()) {
-    const NodeVersion& inner = *leaf.node;
-    const auto level = static_cast<size_t>(inner.level());
-    if (levels_.size() <= level) levels_.resize(level + 1);
-    InnerWork& work = levels_[level][leaf.id];
-    if (work.node == nullptr) {
-      work.node = leaf.node;
-      work.parent = leaf.parent;
-    }
-    const uint32_t slot = inner.image().ChildSlot(key);
-    if (slot + 1 < inner.children()) leaf.high = inner.image().Key(slot + 1);
-    leaf.parent = Parent{leaf.id, slot};
-    leaf.id = inner.child(slot);
-    SOP_ASSIGN_OR_RETURN(NodeRef child, head_.Read(tree_, leaf.id));
-    if (child == nullptr || child->level() + 1 != inner.level()) {
-      return Error(Reason::kDamaged, fmt::format("tree {}: node {} is missing or at a wrong level",
-                                                 tree_.value, leaf.id.value));
-    }
-    leaf.node = std::move(child);
+    const NodeRef inner = leaf.node;
+    WorkOn(leaf.id, inner, leaf.parent);
+    const uint32_t slot = inner->image().ChildSlot(key);
+    if (slot + 1 < inner->children()) leaf.high = inner->image().Key(slot + 1);
+    SOP_RETURN_IF_ERROR(StepDown({leaf.id, slot}, *inner, nullptr, &leaf));
   }
   return leaf;
 }
 
+absl::Status TreeWriter::WriteBelow(const Leaf& node, std::span<const TreeWrite> writes) {
+  if (node.node->is_leaf()) return WriteLeaf(node, writes);
+  // So many children are looked for at once: their waits for memory overlap, and what they bring
+  // stays in the processor's caches until it is used.
+  constexpr size_t kRunsAtOnce = 16;
+  WorkOn(node.id, node.node, node.parent);
+  const NodeImage& image = node.node->image();
+  absl::InlinedVector<Run, kRunsAtOnce> runs;
+  std::string high;
+  while (!writes.empty()) {
+    const uint32_t slot = image.ChildSlot(writes.front().key);
+    size_t done = writes.size();
+    if (slot + 1 < image.slots()) {
+      image.AssignKey(slot + 1, &high);
+      done = 1;
+      while (done < writes.size() && writes[done].key < high) ++done;
+    }
+    runs.push_back({slot, writes.first(done)});
+    writes = writes.subspan(done);
+    if (runs.size() < kRunsAtOnce && !writes.empty()) continue;
+    SOP_RETURN_IF_ERROR(WriteRuns(node, runs));
+    runs.clear();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TreeWriter::WriteRuns(const Leaf& inner, std::span<const Run> runs) {
+  absl::InlinedVector<NodeId, 16> ids;
+  for (const Run& run : runs) ids.push_back(inner.node->child(run.slot));
+  absl::InlinedVector<NodeRef, 16> children(ids.size());
+  FindAndPrefetch(head_, tree_, ids, children.data());
+  for (size_t i = 0; i < runs.size(); ++i) {
+    Leaf child;
+    SOP_RETURN_IF_ERROR(
+        StepDown({inner.id, runs[i].slot}, *inner.node, std::move(children[i]), &child));
+    SOP_RETURN_IF_ERROR(WriteBelow(child, runs[i].writes));
+  }
+  return absl::OkStatus();
+}
+
 DeltaView TreeWriter::MakeDelta(const NodeVersion& leaf, std::span<const TreeWrite> writes,
-                                int64_t* growth) {
-  *growth = 0;
+                                NodeVersion::Growth* growth) {
   DeltaView delta;
   delta.sequence = options_.sequence;
   delta.operations.reserve(writes.size());
@@ -109,7 +178,9 @@ DeltaView TreeWriter::MakeDelta(const NodeVersion& leaf, std::span<const TreeWri
                         write.item.value == before.value;
       if (reference.has_value() && !kept) changes_.freed_values.push_back(*reference);
     }
-    *growth += static_cast<int64_t>(write.kind != DeltaKind::kErase) - static_cast<int64_t>(found);
+    const ItemView after = AfterWrite(write, before);
+    growth->Count(write.key, found ? &before : nullptr,
+                  write.kind == DeltaKind::kErase ? nullptr : &after);
     DeltaOperation operation;
     operation.kind = write.kind;
     operation.sequence = write.sequence;
@@ -121,21 +192,19 @@ DeltaView TreeWriter::MakeDelta(const NodeVersion& leaf, std::span<const TreeWri
   return delta;
 }
 
-absl::StatusOr<size_t> TreeWriter::WriteLeaf(const Leaf& leaf, std::span<const TreeWrite> writes) {
-  size_t done = 1;
-  while (done < writes.size() && (!leaf.high.has_value() || writes[done].key < *leaf.high)) ++done;
-  int64_t growth;
-  const DeltaView delta = MakeDelta(*leaf.node, writes.first(done), &growth);
-  if (delta.operations.empty()) return done;
+absl::Status TreeWriter::WriteLeaf(const Leaf& leaf, std::span<const TreeWrite> writes) {
+  NodeVersion::Growth growth;
+  const DeltaView delta = MakeDelta(*leaf.node, writes, &growth);
+  if (delta.operations.empty()) return absl::OkStatus();
   std::string bytes;
   SOP_ASSIGN_OR_RETURN(NodeRef grown, NodeVersion::Extend(leaf.node, delta, growth, &bytes));
 
   ChildChange change;
   change.count_change = static_cast<int64_t>(grown->item_count() - leaf.node->item_count());
-  if (grown->size_bound() > options_.limits.image_bytes && grown->has_pending_deltas()) {
+  if (grown->folded_bytes() > options_.limits.image_bytes && grown->has_pending_deltas()) {
     grown = NodeVersion::Folded(*grown, static_cast<uint32_t>(grown->delta_bytes()));
   }
-  const bool too_large = grown->size_bound() > options_.limits.image_bytes;
+  const bool too_large = grown->folded_bytes() > options_.limits.image_bytes;
   if ((too_large && grown->item_count() > 1) || grown->item_count() > options_.limits.slots) {
     change.siblings = DivideLeaf(leaf, *grown, delta);
     for (const NodePart& part : change.siblings) {
@@ -151,7 +220,7 @@ absl::StatusOr<size_t> TreeWriter::WriteLeaf(const Leaf& leaf, std::span<const T
     }
   }
   Report(leaf.parent, 1, std::move(change));
-  return done;
+  return absl::OkStatus();
 }
 
 bool TreeWriter::IsSmall(const NodeVersion& node) const {

@@ -127,11 +127,25 @@ class TreeWriter {
   };
   using Level = absl::btree_map<NodeId, InnerWork>;
 
+  // The writes that lie in the range of one child.
+  struct Run {
+    uint32_t slot = 0;
+    std::span<const TreeWrite> writes;
+  };
+
+  absl::StatusOr<NodeRef> ReadRoot();
+  // The work on an inner node that a path leads through.
+  InnerWork& WorkOn(NodeId id, const NodeRef& inner, const std::optional<Parent>& parent);
+  // Puts `leaf` one step down, to `child` or, if that is null, what `head_` has.
+  absl::Status StepDown(const Parent& parent, const NodeVersion& inner, NodeRef child, Leaf* leaf);
   absl::StatusOr<Leaf> Descend(std::string_view key);
-  // The first of `writes` is in `leaf`; returns how many are.
-  absl::StatusOr<size_t> WriteLeaf(const Leaf& leaf, std::span<const TreeWrite> writes);
-  // Leaves out what changes nothing. `*growth`: items more afterwards.
-  DeltaView MakeDelta(const NodeVersion& leaf, std::span<const TreeWrite> writes, int64_t* growth);
+  // All of `writes` lie in the range of `node`.
+  absl::Status WriteBelow(const Leaf& node, std::span<const TreeWrite> writes);
+  absl::Status WriteRuns(const Leaf& inner, std::span<const Run> runs);
+  absl::Status WriteLeaf(const Leaf& leaf, std::span<const TreeWrite> writes);
+  // Leaves out what changes nothing.
+  DeltaView MakeDelta(const NodeVersion& leaf, std::span<const TreeWrite> writes,
+                      NodeVersion::Growth* growth);
   std::vector<NodePart> DivideLeaf(const Leaf& leaf, const NodeVersion& grown,
                                    const DeltaView& delta);
   bool IsSmall(const NodeVersion& node) const;

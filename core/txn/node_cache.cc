@@ -66,20 +66,25 @@ bool NodeCache::Find(TreeId tree, NodeId node, Sequence at, btree::NodeRef* vers
   return false;
 }
 
-bool NodeCache::FindNewest(TreeId tree, NodeId node, btree::NodeRef* version) {
-  const Key key{tree, node};
-  Shard& shard = ShardOf(key);
-  base::MutexLock lock(shard.mu);
-  const auto it = shard.entries.find(key);
-  if (it == shard.entries.end() || it->second.versions.empty() ||
-      it->second.versions.front().until != kOpen) {
-    ++shard.misses;
-    return false;
+// Three rounds: the entries are prefetched, then the versions that they most likely give, which are
+// written to when their references are counted.
+void NodeCache::FindAll(TreeId tree, std::span<const NodeId> nodes, Sequence at,
+                        btree::NodeRef* versions) {
+  for (const NodeId node : nodes) {
+    const Key key{tree, node};
+    Shard& shard = ShardOf(key);
+    base::MutexLock lock(shard.mu);
+    shard.entries.prefetch(key);
   }
-  it->second.referenced = true;
-  ++shard.hits;
-  *version = it->second.versions.front().node;
-  return true;
+  for (const NodeId node : nodes) {
+    const Key key{tree, node};
+    Shard& shard = ShardOf(key);
+    base::MutexLock lock(shard.mu);
+    const auto it = shard.entries.find(key);
+    if (it == shard.entries.end() || it->second.versions.empty()) continue;
+    __builtin_prefetch(it->second.versions.front().node.get(), 1);
+  }
+  for (size_t i = 0; i < nodes.size(); ++i) Find(tree, nodes[i], at, &versions[i]);
 }
 
 NodeCache::Entry& NodeCache::EntryOf(Shard& shard, const Key& key) {

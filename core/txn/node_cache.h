@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -32,6 +33,9 @@ namespace sop::txn {
 // Thread-safe.
 class NodeCache {
  public:
+  // As a snapshot that sees a node's newest version, if the cache knows which it is.
+  static constexpr Sequence kNewest{UINT64_MAX - 1};
+
   explicit NodeCache(std::shared_ptr<CacheBudget> budget);
   ~NodeCache();
 
@@ -39,8 +43,14 @@ class NodeCache {
   // with a null `*node`.
   bool Find(TreeId tree, NodeId node, Sequence at, btree::NodeRef* version);
 
+  // Find for several nodes of a tree at once: what the look-ups wait for in memory overlaps.
+  // versions[i] stays null where the cache does not know.
+  void FindAll(TreeId tree, std::span<const NodeId> nodes, Sequence at, btree::NodeRef* versions);
+
   // The newest version, if the cache knows which it is.
-  bool FindNewest(TreeId tree, NodeId node, btree::NodeRef* version);
+  bool FindNewest(TreeId tree, NodeId node, btree::NodeRef* version) {
+    return Find(tree, node, kNewest, version);
+  }
 
   // `version` was read from storage at snapshot `at`; null if it did not exist.
   void Insert(TreeId tree, NodeId node, Sequence at, const btree::NodeRef& version);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -41,6 +42,10 @@ class Snapshot {
 
   // The node as of sequence(), from the cache or from storage; null if it does not exist.
   absl::StatusOr<btree::NodeRef> ReadNode(TreeId tree, NodeId node) const;
+  // Of several nodes at once those that are cached; null for the others.
+  void FindCached(TreeId tree, std::span<const NodeId> nodes, btree::NodeRef* versions) const {
+    cache_.FindAll(tree, nodes, sequence_, versions);
+  }
   // The same for a node that will not be asked for again: a leaf does not enter the cache.
   absl::StatusOr<btree::NodeRef> ReadNodeInPassing(TreeId tree, NodeId node) const;
   // Nodes that the calling thread has read from storage, of any snapshot. Who must not block
@@ -68,6 +73,9 @@ class SnapshotSource : public btree::NodeSource {
   explicit SnapshotSource(const Snapshot& snapshot) : snapshot_(snapshot) {}
   absl::StatusOr<btree::NodeRef> Read(TreeId tree, NodeId node) override {
     return snapshot_.ReadNode(tree, node);
+  }
+  void FindCached(TreeId tree, std::span<const NodeId> nodes, btree::NodeRef* versions) override {
+    snapshot_.FindCached(tree, nodes, versions);
   }
 
  private:

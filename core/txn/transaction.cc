@@ -115,6 +115,13 @@ absl::StatusOr<std::optional<btree::Item>> Transaction::Get(TreeSlot slot, std::
   return ApplyOwnWrite(own, item.has_value() ? &*item : nullptr);
 }
 
+void Transaction::Anticipate(TreeSlot slot, std::span<const std::string_view> keys) const {
+  const Tree& tree = at(slot);
+  if (!tree.id.has_value() || keys.size() < 2) return;
+  SnapshotSource source(*snapshot_);
+  btree::Anticipate(source, *tree.id, keys);
+}
+
 absl::StatusOr<int64_t> Transaction::OwnGrowth(TreeSlot slot, std::string_view begin,
                                                std::string_view end) {
   Tree& tree = at(slot);

@@ -151,6 +151,11 @@ class EngineMap : public OrderedMap {
     const txn::TreeSlot tree = transaction->OpenTree(kTree, {});
     const txn::ChangeKind kind =
         mode.change == Change::kUpdate ? txn::ChangeKind::kValueOnly : txn::ChangeKind::kStructural;
+    if (mode.change != Change::kBlind) {
+      std::vector<std::string_view> keys;
+      for (const KeyValue& item : items) keys.push_back(item.key);
+      transaction->Anticipate(tree, keys);
+    }
     for (const KeyValue& item : items) {
       if (mode.change != Change::kBlind) {
         const auto before = Value(transaction->Get(tree, item.key, txn::ReadMode::kKeyOnly));

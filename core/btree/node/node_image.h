@@ -106,6 +106,13 @@ class NodeImage {
   // The first slot whose key is not below `key`, in [0, slots()]; `*exact` says whether it is
   // equal.
   uint32_t LowerBound(std::string_view key, bool* exact) const;
+  // Hints to the processor: what LowerBound will read first, and the cell that it will find.
+  void PrefetchHeads() const;
+  void PrefetchCell(std::string_view key) const {
+    bool exact;
+    const uint32_t slot = LowerBound(key, &exact);
+    if (slot < slots_) __builtin_prefetch(cell(slot));
+  }
 
   // REQUIRES: inner with at least one slot. The slot whose child covers `key`.
   uint32_t ChildSlot(std::string_view key) const;
@@ -140,7 +147,6 @@ class NodeImage {
   }
   // Where the cell of `slot` ends.
   uint32_t CellEnd(uint32_t slot) const;
-  void PrefetchHeads() const;
   // First slot in [first, slots()) not below `key`.
   uint32_t LowerBoundFrom(uint32_t first, std::string_view key, bool* exact) const;
 

@@ -197,40 +197,47 @@ absl::StatusOr<NodeRef> NodeVersion::Extend(const NodeRef& leaf, std::string del
   pending->bytes = std::move(delta);
   SOP_ASSIGN_OR_RETURN(DeltaView view, DecodeDelta(pending->bytes));
   pending->operations.assign(view.operations.begin(), view.operations.end());
-  return Push(leaf, std::move(pending), view.sequence, std::nullopt);
+  return Push(leaf, std::move(pending), view.sequence, nullptr);
+}
+
+void NodeVersion::Growth::Count(std::string_view key, const ItemView* before,
+                                const ItemView* after) {
+  if (after != nullptr) bytes += static_cast<int64_t>(NodeImageBuilder::ItemCost(key, *after));
+  if (before != nullptr) bytes -= static_cast<int64_t>(NodeImageBuilder::ItemCost(key, *before));
+  items += static_cast<int64_t>(after != nullptr) - static_cast<int64_t>(before != nullptr);
 }
 
 absl::StatusOr<NodeRef> NodeVersion::Extend(const NodeRef& leaf, const DeltaView& delta,
-                                            int64_t growth, std::string* bytes) {
+                                            const Growth& growth, std::string* bytes) {
   auto pending = std::make_shared<PendingDelta>();
   EncodeDelta(delta, &pending->bytes, &pending->operations);
   *bytes = pending->bytes;
-  return Push(leaf, std::move(pending), delta.sequence, growth);
+  return Push(leaf, std::move(pending), delta.sequence, &growth);
 }
 
 absl::StatusOr<NodeRef> NodeVersion::Push(const NodeRef& leaf,
                                           std::shared_ptr<PendingDelta> pending, Sequence sequence,
-                                          std::optional<int64_t> known_growth) {
+                                          const Growth* known_growth) {
   if (!leaf->is_leaf()) return DoesNotFit();
   if (sequence <= leaf->sequence()) return leaf;
-  int64_t growth = known_growth.value_or(0);
+  Growth growth;
   size_t resolved_bytes = 0;
   if (leaf->deltas_ != nullptr) pending->filter = leaf->deltas_->filter;
   for (DeltaOperation& operation : pending->operations) {
     AddTo(&pending->filter, operation.key);
-    ItemView before;
-    if (operation.kind == DeltaKind::kErase) {
-      if (!known_growth.has_value()) growth -= leaf->Find(operation.key, &before) ? 1 : 0;
-      continue;
-    }
+    const bool erases = operation.kind == DeltaKind::kErase;
     const bool partial =
         operation.kind == DeltaKind::kSetRideOn || operation.kind == DeltaKind::kAdd;
-    if (operation.kind != DeltaKind::kPut && !partial) return DoesNotFit();
-    if (!known_growth.has_value()) growth += leaf->Find(operation.key, &before) ? 0 : 1;
-    if (!partial) continue;
-    SOP_RETURN_IF_ERROR(Resolve(*leaf, pending.get(), &operation));
-    resolved_bytes += operation.item.value.size();
+    if (operation.kind != DeltaKind::kPut && !partial && !erases) return DoesNotFit();
+    ItemView before;
+    const bool found = known_growth == nullptr && leaf->Find(operation.key, &before);
+    if (partial) {
+      SOP_RETURN_IF_ERROR(Resolve(*leaf, pending.get(), &operation));
+      resolved_bytes += operation.item.value.size();
+    }
+    growth.Count(operation.key, found ? &before : nullptr, erases ? nullptr : &operation.item);
   }
+  if (known_growth != nullptr) growth = *known_growth;
   pending->older = leaf->deltas_;
   pending->depth = leaf->deltas_ ? leaf->deltas_->depth + 1 : 1;
   pending->chain_bytes = pending->bytes.size() + resolved_bytes +
@@ -242,7 +249,9 @@ absl::StatusOr<NodeRef> NodeVersion::Push(const NodeRef& leaf,
       pending->chain_bytes > std::max(kPendingFloor, leaf->image_->size() / kPendingShare);
   auto version = Make(leaf->image_, std::move(pending));
   version->sequence_ = sequence;
-  version->item_count_ = static_cast<uint64_t>(static_cast<int64_t>(leaf->item_count_) + growth);
+  version->item_count_ =
+      static_cast<uint64_t>(static_cast<int64_t>(leaf->item_count_) + growth.items);
+  version->grown_bytes_ = leaf->grown_bytes_ + growth.bytes;
   version->delta_bytes_ = delta_bytes;
   if (full) return Folded(*version, static_cast<uint32_t>(delta_bytes));
   return version;

@@ -60,7 +60,7 @@ struct ChildCounts {
 // Thread-safe: immutable (the order of a leaf with deltas is built once, on first use).
 class NodeVersion {
  public:
-  static constexpr int kMaxPendingDeltas = 16;
+  static constexpr int kMaxPendingDeltas = 32;
 
   // A node with no delta pending. For inner nodes the counts are those in the image.
   static std::shared_ptr<const NodeVersion> FromImage(std::shared_ptr<const NodeImage> image);
@@ -77,10 +77,17 @@ class NodeVersion {
   // image when the chain is full. DATA_LOSS if the delta does not decode or does not fit.
   static absl::StatusOr<std::shared_ptr<const NodeVersion>> Extend(
       const std::shared_ptr<const NodeVersion>& leaf, std::string delta);
-  // The same for a delta just made, which changes the number of items by `growth`; `*bytes` becomes
-  // its encoding.
+  // By what a delta makes a leaf larger.
+  struct Growth {
+    int64_t items = 0;
+    int64_t bytes = 0;  // of the folded image, about
+
+    // Counts that `key` gets `after` in place of `before`; null: no item.
+    void Count(std::string_view key, const ItemView* before, const ItemView* after);
+  };
+  // The same for a delta just made, whose growth is known; `*bytes` becomes its encoding.
   static absl::StatusOr<std::shared_ptr<const NodeVersion>> Extend(
-      const std::shared_ptr<const NodeVersion>& leaf, const DeltaView& delta, int64_t growth,
+      const std::shared_ptr<const NodeVersion>& leaf, const DeltaView& delta, const Growth& growth,
       std::string* bytes);
 
   // `leaf` as a single fresh image that carries `delta_bytes`.
@@ -95,6 +102,10 @@ class NodeVersion {
   bool has_pending_deltas() const { return deltas_ != nullptr; }
   // Not less than the size of the image that folding would give.
   size_t size_bound() const { return image_->size() + (deltas_ ? deltas_->chain_bytes : 0); }
+  // The size of that image, about.
+  size_t folded_bytes() const {
+    return static_cast<size_t>(static_cast<int64_t>(image_->size()) + grown_bytes_);
+  }
   bool is_leaf() const { return image_->is_leaf(); }
   int level() const { return image_->level(); }
   // The commit that last changed the node itself (counts of children apart).
@@ -104,6 +115,12 @@ class NodeVersion {
   uint64_t delta_bytes() const { return delta_bytes_; }
   // Approximate memory, image included.
   size_t charge() const;
+
+  // A hint to the processor: what a look-up reads before it reaches the image's bytes.
+  void Prefetch() const {
+    __builtin_prefetch(image_.get());
+    if (deltas_ != nullptr) __builtin_prefetch(&deltas_->filter);
+  }
 
   // --- Leaves ---
 
@@ -167,7 +184,7 @@ class NodeVersion {
  private:
   static absl::StatusOr<std::shared_ptr<const NodeVersion>> Push(
       const std::shared_ptr<const NodeVersion>& leaf, std::shared_ptr<PendingDelta> pending,
-      Sequence sequence, std::optional<int64_t> known_growth);
+      Sequence sequence, const Growth* known_growth);
   static std::shared_ptr<NodeVersion> Make(std::shared_ptr<const NodeImage> image,
                                            std::shared_ptr<const PendingDelta> deltas);
   const Order& order() const;
@@ -180,6 +197,7 @@ class NodeVersion {
   Sequence sequence_;
   uint64_t item_count_ = 0;
   uint64_t delta_bytes_ = 0;
+  int64_t grown_bytes_ = 0;  // by which folding changes the size of the image
   // Built by the first reader that needs it; the exchange in order() publishes, the acquire load
   // there pairs with it.
   mutable std::atomic<const Order*> order_{nullptr};

@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -57,6 +58,10 @@ class Committer {
    public:
     explicit HeadSource(Committer& committer) : committer_(committer) {}
     absl::StatusOr<btree::NodeRef> Read(TreeId tree, NodeId node) override;
+    void FindCached(TreeId tree, std::span<const NodeId> nodes,
+                    btree::NodeRef* versions) override {
+      committer_.cache_.FindAll(tree, nodes, NodeCache::kNewest, versions);
+    }
 
    private:
     Committer& committer_;
