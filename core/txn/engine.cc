@@ -64,9 +64,12 @@ CommitResult Engine::CommitAndWait(std::shared_ptr<Transaction> transaction,
   options.turn = CommitTurn::kCaller;
   auto waiter = std::make_shared<Waiter>();
   Commit(std::move(transaction), std::move(options), [waiter](CommitResult result) {
-    base::MutexLock lock(waiter->mu);
-    waiter->result = std::move(result);
-    waiter->done.NotifyAll();
+    {
+      base::MutexLock lock(waiter->mu);
+      waiter->result = std::move(result);
+    }
+    // Without the lock, so that who wakes up need not wait for it.
+    waiter->done.NotifyOne();
   });
   base::MutexLock lock(waiter->mu);
   while (!waiter->result.has_value()) waiter->done.Wait(waiter->mu);

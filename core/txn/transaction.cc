@@ -84,11 +84,13 @@ absl::Status Transaction::CoarsenIfNeeded() {
 }
 
 absl::StatusOr<std::optional<btree::Item>> Transaction::GetBase(const Tree& tree,
-                                                                std::string_view key) const {
+                                                                std::string_view key,
+                                                                ReadMode mode) const {
   if (!tree.id.has_value()) return std::nullopt;
   SnapshotSource source(*snapshot_);
-  SOP_ASSIGN_OR_RETURN(const auto found, btree::Find(source, *tree.id, key));
+  SOP_ASSIGN_OR_RETURN(auto found, btree::Find(source, *tree.id, key));
   if (!found.has_value()) return std::nullopt;
+  if (mode == ReadMode::kKeyOnly && !found->item.is_reference()) found->item.value = {};
   return btree::Item(found->item);
 }
 
@@ -110,8 +112,8 @@ absl::StatusOr<std::optional<btree::Item>> Transaction::Get(TreeSlot slot, std::
     read_set_.AddPoint(slot.index, key, mode);
     SOP_RETURN_IF_ERROR(CoarsenIfNeeded());
   }
+  if (!payload.has_value()) return GetBase(tree, key, mode);
   SOP_ASSIGN_OR_RETURN(std::optional<btree::Item> item, GetBase(tree, key));
-  if (!payload.has_value()) return item;
   return ApplyOwnWrite(own, item.has_value() ? &*item : nullptr);
 }
 
@@ -252,7 +254,8 @@ absl::Status Transaction::Write(TreeSlot slot, std::string_view key, OwnWrite wr
   }
   only_erases_ = only_erases_ && write.kind == OwnWriteKind::kErase;
   write_bytes_ += key.size() + write.value.size() + write.ride_on.size();
-  return overlay.Put(key, EncodeOwnWrite(write));
+  EncodeOwnWrite(write, &payload_);
+  return overlay.Put(key, payload_);
 }
 
 absl::Status Transaction::Put(TreeSlot slot, std::string_view key, const ItemWrite& item,

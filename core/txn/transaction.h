@@ -102,8 +102,9 @@ class Transaction {
 
   // --- Reads --- (DATA_LOSS for damage, UNAVAILABLE for I/O errors)
 
-  // The item, its value still a reference if it is kept out of the node (see LoadValue). Nothing if
-  // the key is not there, which a tracked read remembers too.
+  // The item, its value still a reference if it is kept out of the node (see LoadValue); with
+  // kKeyOnly a value in the node is left out, if this transaction did not write it. Nothing if the
+  // key is not there, which a tracked read remembers too.
   absl::StatusOr<std::optional<btree::Item>> Get(TreeSlot tree, std::string_view key, ReadMode mode,
                                                  Tracking tracking = Tracking::kTracked);
   // A hint that these keys will be looked for soon, all of them.
@@ -163,7 +164,8 @@ class Transaction {
                                                   const OwnWrite& before, const OwnWrite& write);
   // How many items more the transaction's own writes make of [begin, end).
   absl::StatusOr<int64_t> OwnGrowth(TreeSlot tree, std::string_view begin, std::string_view end);
-  absl::StatusOr<std::optional<btree::Item>> GetBase(const Tree& tree, std::string_view key) const;
+  absl::StatusOr<std::optional<btree::Item>> GetBase(const Tree& tree, std::string_view key,
+                                                     ReadMode mode = ReadMode::kItem) const;
   Tree& at(TreeSlot slot) { return *trees_[static_cast<size_t>(slot.index)]; }
   const Tree& at(TreeSlot slot) const { return *trees_[static_cast<size_t>(slot.index)]; }
 
@@ -180,6 +182,7 @@ class Transaction {
   uint64_t write_bytes_ = 0;
   uint32_t late_keys_ = 0;
   bool only_erases_ = true;
+  std::string payload_;  // of the last write, its memory to be used again
 };
 
 }  // namespace sop::txn

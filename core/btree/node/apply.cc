@@ -9,6 +9,7 @@
 #include "core/base/fault/seeded_bug.h"
 #include "core/btree/node/delta.h"
 #include "core/btree/node/node_image.h"
+#include "core/btree/node/splice.h"
 
 namespace sop::btree {
 namespace {
@@ -140,7 +141,7 @@ bool ApplyKeyOperations(const DeltaView& delta, OpenNode* node) {
   return true;
 }
 
-bool ApplyDelta(const DeltaView& delta, size_t delta_size, OpenNode* node) {
+bool ApplyDelta(const DeltaView& delta, OpenNode* node) {
   for (const DeltaOperation& operation : delta.operations) {
     if (!FitsKind(operation.kind, node->kind)) return false;
   }
@@ -153,7 +154,6 @@ bool ApplyDelta(const DeltaView& delta, size_t delta_size, OpenNode* node) {
     return false;
   }
   node->sequence = delta.sequence;
-  node->delta_bytes += static_cast<uint32_t>(delta_size);
   return true;
 }
 
@@ -182,6 +182,48 @@ std::string MakeDamagedImage(std::optional<std::string_view> image,
   return out;
 }
 
+// The deltas newer than `image`, oldest first, decoded. False if one does not decode.
+bool DecodeNewer(std::span<const std::string_view> deltas, Sequence sequence,
+                 std::vector<DeltaView>* decoded, size_t* delta_bytes) {
+  for (const std::string_view bytes : deltas) {
+    auto delta = DecodeDelta(bytes);
+    if (!delta.ok()) return false;
+    if (delta->sequence <= sequence) continue;
+    sequence = delta->sequence;
+    *delta_bytes += bytes.size();
+    decoded->push_back(*std::move(delta));
+  }
+  return true;
+}
+
+// What most deltas do: they put and erase items of a leaf, which then need not be taken apart.
+// Nothing if they do something else.
+std::optional<std::string> SpliceDeltas(const NodeImage& leaf, std::span<const DeltaView> deltas,
+                                        size_t delta_bytes) {
+  if (!leaf.is_leaf() || deltas.empty()) return std::nullopt;
+  std::vector<const DeltaOperation*> operations;
+  for (const DeltaView& delta : deltas) {
+    for (const DeltaOperation& operation : delta.operations) {
+      if (operation.kind != DeltaKind::kPut && operation.kind != DeltaKind::kErase) {
+        return std::nullopt;
+      }
+      operations.push_back(&operation);
+    }
+  }
+  // The newest of one key comes first among its equals and stays.
+  std::reverse(operations.begin(), operations.end());
+  std::stable_sort(
+      operations.begin(), operations.end(),
+      [](const DeltaOperation* a, const DeltaOperation* b) { return a->key < b->key; });
+  const auto same = [](const DeltaOperation* a, const DeltaOperation* b) {
+    return a->key == b->key;
+  };
+  operations.erase(std::unique(operations.begin(), operations.end(), same), operations.end());
+  return SpliceLeaf(leaf, operations,
+                    {deltas.back().sequence, leaf.counts_sequence(),
+                     leaf.delta_bytes() + static_cast<uint32_t>(delta_bytes)});
+}
+
 }  // namespace
 
 std::string Apply(std::optional<std::string_view> image, std::span<const std::string_view> deltas) {
@@ -191,14 +233,20 @@ std::string Apply(std::optional<std::string_view> image, std::span<const std::st
     auto result = NodeImage::Parse(std::string(*image));
     if (!result.ok()) return MakeDamagedImage(image, deltas);
     parsed = *std::move(result);
+  }
+  std::vector<DeltaView> newer;
+  size_t delta_bytes = 0;
+  const Sequence sequence = parsed == nullptr ? Sequence{} : parsed->sequence();
+  if (!DecodeNewer(deltas, sequence, &newer, &delta_bytes)) return MakeDamagedImage(image, deltas);
+  if (parsed != nullptr) {
+    auto spliced = SpliceDeltas(*parsed, newer, delta_bytes);
+    if (spliced.has_value()) return *std::move(spliced);
     node = Open(*parsed);
   }
-  for (const std::string_view bytes : deltas) {
-    const auto delta = DecodeDelta(bytes);
-    if (!delta.ok()) return MakeDamagedImage(image, deltas);
-    if (delta->sequence <= node.sequence) continue;
-    if (!ApplyDelta(*delta, bytes.size(), &node)) return MakeDamagedImage(image, deltas);
+  for (const DeltaView& delta : newer) {
+    if (!ApplyDelta(delta, &node)) return MakeDamagedImage(image, deltas);
   }
+  node.delta_bytes += static_cast<uint32_t>(delta_bytes);
   return Close(node);
 }
 

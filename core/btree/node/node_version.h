@@ -191,16 +191,17 @@ class NodeVersion {
   std::vector<const DeltaOperation*> NewestOperations() const;
   const DeltaOperation* FindPending(std::string_view key) const;
 
+  // What look-ups read comes first, together.
   const std::shared_ptr<const NodeImage> image_;
   const std::shared_ptr<const PendingDelta> deltas_;
-  ChildCounts counts_;  // inner; no base: those of the image
   Sequence sequence_;
   uint64_t item_count_ = 0;
-  uint64_t delta_bytes_ = 0;
-  int64_t grown_bytes_ = 0;  // by which folding changes the size of the image
   // Built by the first reader that needs it; the exchange in order() publishes, the acquire load
   // there pairs with it.
   mutable std::atomic<const Order*> order_{nullptr};
+  uint64_t delta_bytes_ = 0;
+  int64_t grown_bytes_ = 0;  // by which folding changes the size of the image
+  ChildCounts counts_;       // inner; no base: those of the image
 };
 
 using NodeRef = std::shared_ptr<const NodeVersion>;

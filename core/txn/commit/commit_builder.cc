@@ -34,8 +34,8 @@ void PatchSerial(std::optional<uint32_t> offset, Serial serial, std::string* byt
 
 bool OnlyRemoves(const CommitGroup& group) {
   for (const auto& [tree, net] : group.trees) {
-    for (const auto& [key, write] : net.writes) {
-      if (write.kind != DeltaKind::kErase) return false;
+    for (const NetWrites::Entry& entry : net.writes) {
+      if (entry.write.kind != DeltaKind::kErase) return false;
     }
   }
   return true;
@@ -80,8 +80,8 @@ class CommitBuilder::View : public CommitView {
       NetWrite net;
       net.sequence = sequence;
       net.kind = item.has_value() ? DeltaKind::kPut : DeltaKind::kErase;
-      if (item.has_value()) net.item = *std::move(item);
-      builder_.Replace(builder_.group_->trees[place.first].writes, place.second, std::move(net));
+      if (item.has_value()) net.item = item->view();
+      builder_.Replace(builder_.group_->trees[place.first].writes, place.second, net);
     }
     for (const TreeId tree : dropped_) {
       builder_.group_->dropped_trees.push_back(tree);
@@ -258,19 +258,18 @@ absl::StatusOr<std::optional<btree::Item>> CommitBuilder::ReadHead(TreeId tree,
   if (found.has_value()) item.emplace(found->item);
   const auto writes = group_->trees.find(tree);
   if (writes == group_->trees.end()) return item;
-  const auto it = writes->second.writes.find(key);
-  if (it == writes->second.writes.end()) return item;
-  const NetWrite& net = it->second;
-  switch (net.kind) {
+  const NetWrite* const net = std::as_const(writes->second.writes).Find(key);
+  if (net == nullptr) return item;
+  switch (net->kind) {
     case DeltaKind::kPut:
-      return net.item;
+      return btree::Item(net->item);
     case DeltaKind::kSetRideOn:
-      if (item.has_value()) item->ride_on = net.item.ride_on;
+      if (item.has_value()) item->ride_on = net->item.ride_on;
       return item;
     case DeltaKind::kAdd: {
       OwnWrite add;
       add.kind = OwnWriteKind::kAdd;
-      add.amount = net.amount;
+      add.amount = net->amount;
       return ApplyOwnWrite(add, item.has_value() ? &*item : nullptr);
     }
     default:
@@ -305,14 +304,14 @@ absl::Status CommitBuilder::MergeWrites(const Transaction& transaction) {
     Overlay::Iterator own(tree->overlay);
     for (own.SeekToFirst(); own.Valid(); own.Next()) {
       SOP_ASSIGN_OR_RETURN(const OwnWrite write, DecodeOwnWrite(own.payload()));
-      SOP_RETURN_IF_ERROR(MergeWrite(*tree->id, net.writes, std::string(own.key()), write));
+      SOP_RETURN_IF_ERROR(MergeWrite(*tree->id, net.writes, own.key(), write));
     }
     SOP_RETURN_IF_ERROR(own.status());
   }
   return absl::OkStatus();
 }
 
-absl::Status CommitBuilder::MergeWrite(TreeId tree, NetWrites& writes, std::string key,
+absl::Status CommitBuilder::MergeWrite(TreeId tree, NetWrites& writes, std::string_view key,
                                        const OwnWrite& write) {
   if (write.kind == OwnWriteKind::kSetRideOn || write.kind == OwnWriteKind::kAdd) {
     return MergePartial(tree, writes, key, write);
@@ -322,87 +321,91 @@ absl::Status CommitBuilder::MergeWrite(TreeId tree, NetWrites& writes, std::stri
   net.sequence = serials_.current();
   if (write.kind == OwnWriteKind::kErase) {
     net.kind = DeltaKind::kErase;
-    Replace(writes, std::move(key), std::move(net));
+    Replace(writes, key, net);
     return absl::OkStatus();
   }
   net.item.flags = write.counter ? btree::kItemIsCounter : 0;
   net.item.format = write.format;
-  net.item.ride_on = std::string(write.ride_on);
-  std::string value(write.value);
+  net.item.ride_on = write.ride_on;
+  net.item.value = write.value;
+  std::string late_key;
+  std::string late_value;
   if (write.late_key_offset.has_value() || write.late_value_offset.has_value()) {
     const Serial serial = serials_.Next();
     net.sequence = serials_.current();
-    PatchSerial(write.late_key_offset, serial, &key);
-    PatchSerial(write.late_value_offset, serial, &value);
+    late_key = key;
+    late_value = write.value;
+    PatchSerial(write.late_key_offset, serial, &late_key);
+    PatchSerial(write.late_value_offset, serial, &late_value);
+    key = late_key;
+    net.item.value = late_value;
   }
+  std::string encoded;
   if (write.out_of_node) {
-    const persistence::ValueReference reference{serials_.Next(), value.size(),
-                                                base::Checksum64(value)};
+    const persistence::ValueReference reference{serials_.Next(), net.item.value.size(),
+                                                base::Checksum64(net.item.value)};
+    group_->values[reference.value_id] = {tree, reference.value_id, std::string(net.item.value)};
+    encoded = btree::EncodeReference(reference);
     net.item.flags |= btree::kItemValueIsReference;
-    net.item.value = btree::EncodeReference(reference);
+    net.item.value = encoded;
     net.value_id = reference.value_id;
-    group_->values[reference.value_id] = {tree, reference.value_id, std::move(value)};
-  } else {
-    net.item.value = std::move(value);
   }
-  Replace(writes, std::move(key), std::move(net));
+  Replace(writes, key, net);
   return absl::OkStatus();
 }
 
-absl::Status CommitBuilder::MergePartial(TreeId tree, NetWrites& writes, const std::string& key,
+absl::Status CommitBuilder::MergePartial(TreeId tree, NetWrites& writes, std::string_view key,
                                          const OwnWrite& write) {
-  const auto it = writes.find(key);
+  NetWrite* const known = writes.Find(key);
   NetWrite net;
   net.sequence = serials_.current();
-  if (it == writes.end()) {
+  if (known == nullptr) {
     net.kind = write.kind == OwnWriteKind::kAdd ? DeltaKind::kAdd : DeltaKind::kSetRideOn;
     net.amount = write.amount;
-    net.item.ride_on = std::string(write.ride_on);
-    Replace(writes, key, std::move(net));
+    net.item.ride_on = write.ride_on;
+    Replace(writes, key, net);
     return absl::OkStatus();
   }
-  if (it->second.kind == DeltaKind::kAdd && write.kind == OwnWriteKind::kAdd) {
-    it->second.amount = static_cast<int64_t>(static_cast<uint64_t>(it->second.amount) +
-                                             static_cast<uint64_t>(write.amount));
-    it->second.sequence = net.sequence;
+  if (known->kind == DeltaKind::kAdd && write.kind == OwnWriteKind::kAdd) {
+    known->amount = static_cast<int64_t>(static_cast<uint64_t>(known->amount) +
+                                         static_cast<uint64_t>(write.amount));
+    known->sequence = net.sequence;
     return absl::OkStatus();
   }
-  if (it->second.kind == DeltaKind::kSetRideOn && write.kind == OwnWriteKind::kSetRideOn) {
-    it->second.item.ride_on = std::string(write.ride_on);
-    it->second.sequence = net.sequence;
+  if (known->kind == DeltaKind::kSetRideOn && write.kind == OwnWriteKind::kSetRideOn) {
+    known->item.ride_on = writes.Keep(write.ride_on);
+    known->sequence = net.sequence;
     return absl::OkStatus();
   }
   SOP_ASSIGN_OR_RETURN(const auto before, ReadHead(tree, key));
-  SOP_ASSIGN_OR_RETURN(auto after, ApplyOwnWrite(write, before.has_value() ? &*before : nullptr));
+  SOP_ASSIGN_OR_RETURN(const auto after,
+                       ApplyOwnWrite(write, before.has_value() ? &*before : nullptr));
   if (!after.has_value()) return absl::OkStatus();
   // A value that is out of the node already stays where it is.
-  net.value_id = std::exchange(it->second.value_id, std::nullopt);
-  net.item = *std::move(after);
-  Replace(writes, key, std::move(net));
+  net.value_id = std::exchange(known->value_id, std::nullopt);
+  net.item = after->view();
+  Replace(writes, key, net);
   return absl::OkStatus();
 }
 
-void CommitBuilder::Replace(NetWrites& writes, std::string key, NetWrite net) {
-  const auto [it, inserted] = writes.try_emplace(std::move(key));
-  if (!inserted) {
-    if (it->second.change == ChangeKind::kStructural) net.change = ChangeKind::kStructural;
-    if (it->second.value_id.has_value()) group_->values.erase(*it->second.value_id);
-  }
-  it->second = std::move(net);
+void CommitBuilder::Replace(NetWrites& writes, std::string_view key, const NetWrite& net) {
+  bool made;
+  NetWrite& write = writes.At(key, &made);
+  const bool structural = !made && write.change == ChangeKind::kStructural;
+  if (!made && write.value_id.has_value()) group_->values.erase(*write.value_id);
+  write = net;
+  if (structural) write.change = ChangeKind::kStructural;
+  write.item.ride_on = writes.Keep(net.item.ride_on);
+  write.item.value = writes.Keep(net.item.value);
 }
 
 absl::Status CommitBuilder::WriteTree(TreeId tree, const CommitGroup::Tree& net,
                                       Finished* finished) {
   std::vector<btree::TreeWrite> writes;
   writes.reserve(net.writes.size());
-  for (const auto& [key, write] : net.writes) {
-    btree::TreeWrite out;
-    out.kind = write.kind;
-    out.key = key;
-    out.sequence = write.sequence;
-    out.item = write.item.view();
-    out.amount = write.amount;
-    writes.push_back(out);
+  for (const NetWrites::Entry& entry : net.writes) {
+    const NetWrite& write = entry.write;
+    writes.push_back({write.kind, entry.key(), write.sequence, write.item, write.amount});
   }
   btree::TreeWriter::Options options;
   options.limits = inputs_.limits;
@@ -435,7 +438,8 @@ void CommitBuilder::AddChanges(TreeId tree, btree::TreeChanges changes, Finished
 
 void CommitBuilder::AddLogicalWrites() {
   for (const auto& [tree, net] : group_->trees) {
-    for (const auto& [key, write] : net.writes) {
+    for (const NetWrites::Entry& entry : net.writes) {
+      const NetWrite& write = entry.write;
       persistence::LogicalWrite logical;
       logical.tree = tree;
       logical.sequence = write.sequence;
@@ -443,7 +447,7 @@ void CommitBuilder::AddLogicalWrites() {
                      : write.kind == DeltaKind::kSetRideOn ? persistence::WriteKind::kSetRideOn
                                                            : persistence::WriteKind::kPut;
       logical.value_only = write.change == ChangeKind::kValueOnly;
-      logical.key = key;
+      logical.key = entry.key();
       group_->record.writes.push_back(std::move(logical));
     }
   }

@@ -103,10 +103,12 @@ class CommitBuilder {
   absl::Status CheckDropped(const Transaction& transaction) const;
   absl::Status CheckMergeable(const Transaction& transaction);
   absl::Status MergeWrites(const Transaction& transaction);
-  absl::Status MergeWrite(TreeId tree, NetWrites& writes, std::string key, const OwnWrite& write);
-  absl::Status MergePartial(TreeId tree, NetWrites& writes, const std::string& key,
+  absl::Status MergeWrite(TreeId tree, NetWrites& writes, std::string_view key,
+                          const OwnWrite& write);
+  absl::Status MergePartial(TreeId tree, NetWrites& writes, std::string_view key,
                             const OwnWrite& write);
-  void Replace(NetWrites& writes, std::string key, NetWrite net);
+  // Copies what `net` names.
+  void Replace(NetWrites& writes, std::string_view key, const NetWrite& net);
   absl::StatusOr<std::optional<btree::Item>> ReadHead(TreeId tree, std::string_view key);
   absl::Status WriteTree(TreeId tree, const CommitGroup::Tree& writes, Finished* finished);
   // The trees of a staged transaction (commit_builder_staged.cc).

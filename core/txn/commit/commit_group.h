@@ -18,6 +18,7 @@
 #include "core/persistence/storage.h"
 #include "core/txn/commit/conflict_window.h"
 #include "core/txn/commit/meta_rows.h"
+#include "core/txn/commit/net_writes.h"
 #include "core/txn/commit/staged_commit.h"
 #include "core/txn/count_ledger.h"
 #include "core/txn/engine.h"
@@ -41,19 +42,6 @@ struct CommitRequest {
     done.clear();
   }
 };
-
-// What a group does to one key, all its transactions together.
-struct NetWrite {
-  btree::DeltaKind kind = btree::DeltaKind::kPut;
-  ChangeKind change = ChangeKind::kStructural;
-  Sequence sequence;
-  btree::Item item;                // kPut; kSetRideOn uses only ride_on
-  int64_t amount = 0;              // kAdd
-  std::optional<Serial> value_id;  // kPut with a value kept out of the node
-};
-
-// The writes of a group to one tree, in key order.
-using NetWrites = absl::btree_map<std::string, NetWrite, std::less<>>;
 
 // Transactions that become durable together. Filled by the builder, written by the writer, and
 // still asked for conflicts by the builder until its writes are in the conflict window.

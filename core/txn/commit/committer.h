@@ -58,8 +58,7 @@ class Committer {
    public:
     explicit HeadSource(Committer& committer) : committer_(committer) {}
     absl::StatusOr<btree::NodeRef> Read(TreeId tree, NodeId node) override;
-    void FindCached(TreeId tree, std::span<const NodeId> nodes,
-                    btree::NodeRef* versions) override {
+    void FindCached(TreeId tree, std::span<const NodeId> nodes, btree::NodeRef* versions) override {
       committer_.cache_.FindAll(tree, nodes, NodeCache::kNewest, versions);
     }
 

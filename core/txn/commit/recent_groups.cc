@@ -39,7 +39,9 @@ void RecentGroups::MoveOldest() {
   const CommitGroup& group = *groups_.front();
   // Snapshots lie between groups, so the group's last sequence says all.
   for (const auto& [tree, net] : group.trees) {
-    for (const auto& [key, write] : net.writes) window_.Add(tree, key, group.last, write.change);
+    for (const NetWrites::Entry& entry : net.writes) {
+      window_.Add(tree, entry.key(), group.last, entry.write.change);
+    }
   }
   bytes_ -= group.bytes;
   groups_.pop_front();

@@ -107,9 +107,8 @@ absl::Status Validator::CheckPoint(TreeId tree, std::string_view key, ReadMode m
   for (const CommitGroup* group : groups_) {
     const auto writes = group->trees.find(tree);
     if (writes == group->trees.end()) continue;
-    const auto it = writes->second.writes.find(key);
-    if (it != writes->second.writes.end() && it->second.sequence > since &&
-        Concerns(it->second.change, mode)) {
+    const NetWrite* const write = writes->second.writes.Find(key);
+    if (write != nullptr && write->sequence > since && Concerns(write->change, mode)) {
       return ConflictAt(tree, key);
     }
   }
@@ -132,10 +131,10 @@ absl::Status Validator::CheckRange(TreeId tree, std::string_view begin, std::str
   for (const CommitGroup* group : groups_) {
     const auto writes = group->trees.find(tree);
     if (writes == group->trees.end()) continue;
-    for (auto it = writes->second.writes.lower_bound(begin);
-         it != writes->second.writes.end() && Below(it->first, end); ++it) {
-      if (it->second.sequence > since && Concerns(it->second.change, mode)) {
-        return ConflictAt(tree, it->first);
+    const NetWrites& net = writes->second.writes;
+    for (auto it = net.LowerBound(begin); it != net.end() && Below((*it).key(), end); ++it) {
+      if ((*it).write.sequence > since && Concerns((*it).write.change, mode)) {
+        return ConflictAt(tree, (*it).key());
       }
     }
   }

@@ -35,8 +35,9 @@ absl::StatusOr<std::optional<btree::Item>> AddTo(const btree::Item* before, int6
 
 }  // namespace
 
-std::string EncodeOwnWrite(const OwnWrite& write) {
-  std::string out;
+void EncodeOwnWrite(const OwnWrite& write, std::string* payload) {
+  std::string& out = *payload;
+  out.clear();
   out.reserve(write.ride_on.size() + write.value.size() + 24);
   out.push_back(static_cast<char>(write.kind));
   out.push_back(static_cast<char>((write.change == ChangeKind::kValueOnly ? kValueOnly : 0) |
@@ -50,7 +51,6 @@ std::string EncodeOwnWrite(const OwnWrite& write) {
   if (write.kind == OwnWriteKind::kAdd) base::AppendSignedVarint(&out, write.amount);
   base::AppendLengthPrefixed(&out, write.ride_on);
   out.append(write.value);
-  return out;
 }
 
 absl::StatusOr<OwnWrite> DecodeOwnWrite(std::string_view payload) {

@@ -28,7 +28,8 @@ struct OwnWrite {
   std::string_view value;
 };
 
-std::string EncodeOwnWrite(const OwnWrite& write);
+// `*payload` becomes the encoding.
+void EncodeOwnWrite(const OwnWrite& write, std::string* payload);
 // DATA_LOSS for bytes that EncodeOwnWrite did not make (a damaged spill file).
 absl::StatusOr<OwnWrite> DecodeOwnWrite(std::string_view payload);
 
