@@ -7,11 +7,15 @@
 namespace sop::base {
 
 void AppendVarint(std::string* out, uint64_t v) {
-  while (v >= 0x80) {
-    out->push_back(static_cast<char>(v | 0x80));
-    v >>= 7;
+  if (v < 0x80) {
+    out->push_back(static_cast<char>(v));
+    return;
   }
-  out->push_back(static_cast<char>(v));
+  char bytes[10];
+  size_t size = 0;
+  for (; v >= 0x80; v >>= 7) bytes[size++] = static_cast<char>(v | 0x80);
+  bytes[size++] = static_cast<char>(v);
+  out->append(bytes, size);
 }
 
 int VarintSize(uint64_t v) { return (std::bit_width(v | 1) + 6) / 7; }

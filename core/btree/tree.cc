@@ -10,17 +10,24 @@
 namespace sop::btree {
 namespace {
 
-absl::StatusOr<NodeRef> ReadExistingChild(NodeSource& source, TreeId tree,
-                                          const NodeVersion& parent, uint32_t slot) {
-  const NodeId id = parent.child(slot);
-  SOP_ASSIGN_OR_RETURN(NodeRef child, source.Read(tree, id));
-  if (child == nullptr || child->level() != parent.level() - 1) {
+// `cached`: the child, if it is known already.
+absl::StatusOr<NodeRef> ExistingChild(NodeSource& source, TreeId tree, const NodeVersion& parent,
+                                      NodeId id, NodeRef cached) {
+  if (cached == nullptr) {
+    SOP_ASSIGN_OR_RETURN(cached, source.Read(tree, id));
+  }
+  if (cached == nullptr || cached->level() != parent.level() - 1) {
     return Error(
         Reason::kDamaged,
         fmt::format("tree {}: node {} is missing or at a wrong level", tree.value, id.value),
         {{"tree", fmt::format("{}", tree.value)}});
   }
-  return child;
+  return cached;
+}
+
+absl::StatusOr<NodeRef> ReadExistingChild(NodeSource& source, TreeId tree,
+                                          const NodeVersion& parent, uint32_t slot) {
+  return ExistingChild(source, tree, parent, parent.child(slot), nullptr);
 }
 
 }  // namespace
@@ -52,26 +59,33 @@ void FindAndPrefetch(NodeSource& source, TreeId tree, std::span<const NodeId> no
   }
 }
 
-void Anticipate(NodeSource& source, TreeId tree, std::span<const std::string_view> keys) {
+absl::Status FindAll(NodeSource& source, TreeId tree, std::span<const std::string_view> keys,
+                     std::optional<FoundItem>* found) {
   constexpr size_t kUsual = 16;
-  const auto root = source.Read(tree, kRootNode);
-  if (!root.ok() || *root == nullptr) return;
-  absl::InlinedVector<NodeRef, kUsual> nodes(keys.size(), *root);
-  absl::InlinedVector<NodeId, kUsual> ids(keys.size());
+  SOP_ASSIGN_OR_RETURN(const NodeRef root, source.Read(tree, kRootNode));
+  if (root == nullptr) return absl::OkStatus();
+  absl::InlinedVector<NodeRef, kUsual> nodes(keys.size(), root);
   absl::InlinedVector<NodeRef, kUsual> below;
-  for (int level = (*root)->level(); level > 0; --level) {
+  absl::InlinedVector<NodeId, kUsual> ids(keys.size());
+  for (int level = root->level(); level > 0; --level) {
     for (size_t i = 0; i < keys.size(); ++i) {
-      // What is not cached will be read when it is asked for.
-      if (nodes[i] == nullptr || nodes[i]->level() != level) return;
       ids[i] = nodes[i]->child(nodes[i]->image().ChildSlot(keys[i]));
     }
     below.assign(keys.size(), nullptr);
     FindAndPrefetch(source, tree, ids, below.data());
+    for (size_t i = 0; i < keys.size(); ++i) {
+      SOP_ASSIGN_OR_RETURN(below[i], ExistingChild(source, tree, *nodes[i], ids[i], below[i]));
+    }
     nodes.swap(below);
   }
+  for (size_t i = 0; i < keys.size(); ++i) nodes[i]->image().PrefetchCell(keys[i]);
   for (size_t i = 0; i < keys.size(); ++i) {
-    if (nodes[i] != nullptr && nodes[i]->is_leaf()) nodes[i]->image().PrefetchCell(keys[i]);
+    FoundItem item;
+    if (!nodes[i]->Find(keys[i], &item.item)) continue;
+    item.leaf = std::move(nodes[i]);
+    found[i] = std::move(item);
   }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<uint64_t> Count(NodeSource& source, TreeId tree) {

@@ -44,9 +44,9 @@ absl::StatusOr<std::optional<FoundItem>> Find(NodeSource& source, TreeId tree,
 void FindAndPrefetch(NodeSource& source, TreeId tree, std::span<const NodeId> nodes,
                      NodeRef* versions);
 
-// Brings what Find for these keys will touch nearer to the processor. Reads no storage; nothing
-// depends on it but time.
-void Anticipate(NodeSource& source, TreeId tree, std::span<const std::string_view> keys);
+// Find for several keys at once; found[i] is for keys[i].
+absl::Status FindAll(NodeSource& source, TreeId tree, std::span<const std::string_view> keys,
+                     std::optional<FoundItem>* found);
 
 // Exact number of items in the tree. O(1) node reads.
 absl::StatusOr<uint64_t> Count(NodeSource& source, TreeId tree);

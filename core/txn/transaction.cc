@@ -26,6 +26,11 @@ void FillPlaceholder(std::optional<uint32_t> offset, std::string* bytes) {
 // What a read set may take without asking.
 constexpr size_t kFirstReadSetBytes = size_t{32} << 10;
 
+btree::Item ItemFor(ReadMode mode, btree::ItemView item) {
+  if (mode == ReadMode::kKeyOnly && !item.is_reference()) item.value = {};
+  return btree::Item(item);
+}
+
 bool InRange(std::string_view key, std::string_view end) { return end.empty() || key < end; }
 
 }  // namespace
@@ -88,10 +93,9 @@ absl::StatusOr<std::optional<btree::Item>> Transaction::GetBase(const Tree& tree
                                                                 ReadMode mode) const {
   if (!tree.id.has_value()) return std::nullopt;
   SnapshotSource source(*snapshot_);
-  SOP_ASSIGN_OR_RETURN(auto found, btree::Find(source, *tree.id, key));
+  SOP_ASSIGN_OR_RETURN(const auto found, btree::Find(source, *tree.id, key));
   if (!found.has_value()) return std::nullopt;
-  if (mode == ReadMode::kKeyOnly && !found->item.is_reference()) found->item.value = {};
-  return btree::Item(found->item);
+  return ItemFor(mode, found->item);
 }
 
 absl::StatusOr<std::optional<btree::Item>> Transaction::Get(TreeSlot slot, std::string_view key,
@@ -117,11 +121,29 @@ absl::StatusOr<std::optional<btree::Item>> Transaction::Get(TreeSlot slot, std::
   return ApplyOwnWrite(own, item.has_value() ? &*item : nullptr);
 }
 
-void Transaction::Anticipate(TreeSlot slot, std::span<const std::string_view> keys) const {
+absl::Status Transaction::GetAll(TreeSlot slot, std::span<const std::string_view> keys,
+                                 ReadMode mode, std::vector<std::optional<btree::Item>>* items) {
   const Tree& tree = at(slot);
-  if (!tree.id.has_value() || keys.size() < 2) return;
+  items->assign(keys.size(), std::nullopt);
+  // Own writes are few, or the reads are not what takes the time.
+  if (!tree.overlay.empty() || keys.size() == 1) {
+    for (size_t i = 0; i < keys.size(); ++i) {
+      SOP_ASSIGN_OR_RETURN((*items)[i], Get(slot, keys[i], mode));
+    }
+    return absl::OkStatus();
+  }
+  if (Tracks(Tracking::kTracked)) {
+    for (const std::string_view key : keys) read_set_.AddPoint(slot.index, key, mode);
+    SOP_RETURN_IF_ERROR(CoarsenIfNeeded());
+  }
+  if (!tree.id.has_value()) return absl::OkStatus();
   SnapshotSource source(*snapshot_);
-  btree::Anticipate(source, *tree.id, keys);
+  std::vector<std::optional<btree::FoundItem>> found(keys.size());
+  SOP_RETURN_IF_ERROR(btree::FindAll(source, *tree.id, keys, found.data()));
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (found[i].has_value()) (*items)[i] = ItemFor(mode, found[i]->item);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<int64_t> Transaction::OwnGrowth(TreeSlot slot, std::string_view begin,

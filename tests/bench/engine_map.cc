@@ -154,15 +154,14 @@ class EngineMap : public OrderedMap {
     if (mode.change != Change::kBlind) {
       std::vector<std::string_view> keys;
       for (const KeyValue& item : items) keys.push_back(item.key);
-      transaction->Anticipate(tree, keys);
-    }
-    for (const KeyValue& item : items) {
-      if (mode.change != Change::kBlind) {
-        const auto before = Value(transaction->Get(tree, item.key, txn::ReadMode::kKeyOnly));
-        Require(before.has_value() == (mode.change == Change::kUpdate), "an unexpected key");
+      std::vector<std::optional<btree::Item>> before;
+      const absl::Status read = transaction->GetAll(tree, keys, txn::ReadMode::kKeyOnly, &before);
+      Require(read.ok(), read.ToString());
+      for (const auto& item : before) {
+        Require(item.has_value() == (mode.change == Change::kUpdate), "an unexpected key");
       }
-      Write(*transaction, tree, item, kind);
     }
+    for (const KeyValue& item : items) Write(*transaction, tree, item, kind);
     const txn::CommitOptions options = {.durability = mode.sync == Sync::kSynced
                                                           ? persistence::Durability::kSynced
                                                           : persistence::Durability::kRelaxed};

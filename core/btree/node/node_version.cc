@@ -123,7 +123,8 @@ NodeRef NodeVersion::FromImage(std::shared_ptr<const NodeImage> image) {
 NodeRef NodeVersion::WithCounts(std::shared_ptr<const NodeImage> image,
                                 std::vector<uint64_t> counts) {
   auto version = Make(std::move(image), nullptr);
-  version->counts_.base = std::make_shared<const std::vector<uint64_t>>(std::move(counts));
+  auto shared = std::make_shared<const std::vector<uint64_t>>(std::move(counts));
+  version->counts_ = std::make_unique<const ChildCounts>(ChildCounts{std::move(shared), {}});
   version->item_count_ = version->CountBefore(version->children());
   return version;
 }
@@ -132,8 +133,8 @@ NodeRef NodeVersion::Grown(const NodeVersion& inner, std::span<const SlotGrowth>
   auto version = Make(inner.image_, nullptr);
   version->sequence_ = inner.sequence_;
   version->item_count_ = inner.item_count_;
-  ChildCounts& counts = version->counts_;
-  counts = inner.counts_;
+  ChildCounts counts;
+  if (inner.counts_ != nullptr) counts = *inner.counts_;
   for (const SlotGrowth& change : growth) {
     version->item_count_ += static_cast<uint64_t>(change.amount);
     const auto at =
@@ -145,22 +146,26 @@ NodeRef NodeVersion::Grown(const NodeVersion& inner, std::span<const SlotGrowth>
       counts.changes.insert(at, change);
     }
   }
-  if (counts.base != nullptr && counts.changes.size() <= ChildCounts::kMaxChanges) return version;
-  auto whole = std::make_shared<const std::vector<uint64_t>>(version->CopyCounts());
-  counts.changes.clear();
-  counts.base = std::move(whole);
+  if (counts.base == nullptr || counts.changes.size() > ChildCounts::kMaxChanges) {
+    std::vector<uint64_t> whole = inner.CopyCounts();
+    for (const SlotGrowth& change : growth)
+      whole[change.slot] += static_cast<uint64_t>(change.amount);
+    counts.base = std::make_shared<const std::vector<uint64_t>>(std::move(whole));
+    counts.changes.clear();
+  }
+  version->counts_ = std::make_unique<const ChildCounts>(std::move(counts));
   return version;
 }
 
 std::vector<uint64_t> NodeVersion::CopyCounts() const {
   std::vector<uint64_t> counts;
-  if (counts_.base != nullptr) {
-    counts = *counts_.base;
-  } else {
+  if (counts_ == nullptr) {
     counts.reserve(children());
     for (uint32_t slot = 0; slot < children(); ++slot) counts.push_back(image_->child(slot).count);
+    return counts;
   }
-  for (const SlotGrowth& change : counts_.changes) {
+  counts = *counts_->base;
+  for (const SlotGrowth& change : counts_->changes) {
     counts[change.slot] += static_cast<uint64_t>(change.amount);
   }
   return counts;
@@ -168,23 +173,25 @@ std::vector<uint64_t> NodeVersion::CopyCounts() const {
 
 uint64_t NodeVersion::CountBefore(uint32_t end) const {
   uint64_t count = 0;
-  if (counts_.base == nullptr) {
+  if (counts_ == nullptr) {
     for (uint32_t slot = 0; slot < end; ++slot) count += image_->child(slot).count;
     return count;
   }
-  for (uint32_t slot = 0; slot < end; ++slot) count += (*counts_.base)[slot];
-  for (const SlotGrowth& change : counts_.changes) {
+  for (uint32_t slot = 0; slot < end; ++slot) count += (*counts_->base)[slot];
+  for (const SlotGrowth& change : counts_->changes) {
     if (change.slot < end) count += static_cast<uint64_t>(change.amount);
   }
   return count;
 }
 
 std::optional<NodeVersion::Place> NodeVersion::Locate(uint64_t rank) const {
-  auto change = counts_.changes.begin();
+  std::span<const SlotGrowth> changes;
+  if (counts_ != nullptr) changes = counts_->changes;
   for (uint32_t slot = 0; slot < children(); ++slot) {
-    uint64_t count = counts_.base == nullptr ? image_->child(slot).count : (*counts_.base)[slot];
-    if (change != counts_.changes.end() && change->slot == slot) {
-      count += static_cast<uint64_t>((change++)->amount);
+    uint64_t count = counts_ == nullptr ? image_->child(slot).count : (*counts_->base)[slot];
+    if (!changes.empty() && changes.front().slot == slot) {
+      count += static_cast<uint64_t>(changes.front().amount);
+      changes = changes.subspan(1);
     }
     if (rank < count) return Place{slot, rank};
     rank -= count;
@@ -287,7 +294,7 @@ NodeRef NodeVersion::Folded(const NodeVersion& leaf, uint32_t delta_bytes) {
 
 size_t NodeVersion::charge() const {
   return sizeof(NodeVersion) + 64 + image_->size() + (deltas_ ? deltas_->chain_bytes : 0) +
-         (counts_.base ? counts_.base->size() * sizeof(uint64_t) : 0);
+         (counts_ ? sizeof(ChildCounts) + counts_->base->size() * sizeof(uint64_t) : 0);
 }
 
 const DeltaOperation* NodeVersion::FindPending(std::string_view key) const {

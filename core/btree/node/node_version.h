@@ -150,7 +150,7 @@ class NodeVersion {
   uint32_t children() const { return image_->slots(); }
   NodeId child(uint32_t slot) const { return image_->child(slot).child; }
   uint64_t child_count(uint32_t slot) const {
-    return counts_.base == nullptr ? image_->child(slot).count : counts_.at(slot);
+    return counts_ == nullptr ? image_->child(slot).count : counts_->at(slot);
   }
   // Of all children.
   std::vector<uint64_t> CopyCounts() const;
@@ -201,7 +201,8 @@ class NodeVersion {
   mutable std::atomic<const Order*> order_{nullptr};
   uint64_t delta_bytes_ = 0;
   int64_t grown_bytes_ = 0;  // by which folding changes the size of the image
-  ChildCounts counts_;       // inner; no base: those of the image
+  // Inner: null for those of the image. Apart, because leaves are many and have none.
+  std::unique_ptr<const ChildCounts> counts_;
 };
 
 using NodeRef = std::shared_ptr<const NodeVersion>;

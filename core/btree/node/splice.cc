@@ -86,11 +86,15 @@ std::optional<std::string> SpliceLeaf(const NodeImage& leaf,
   std::vector<Edit> edits;
   edits.reserve(operations.size());
   size_t more_bytes = 0;
+  size_t fewer_bytes = 0;
   uint32_t slots = leaf.slots();
   for (const DeltaOperation* operation : operations) {
     Edit edit{operation, 0, false};
     edit.slot = leaf.LowerBound(operation->key, &edit.replaces);
-    if (edit.replaces) --slots;
+    if (edit.replaces) {
+      --slots;
+      fewer_bytes += leaf.cell_offset(edit.slot + 1) - leaf.cell_offset(edit.slot);
+    }
     if (Adds(edit)) {
       if (!operation->key.starts_with(leaf.prefix())) return std::nullopt;
       ++slots;
@@ -99,7 +103,7 @@ std::optional<std::string> SpliceLeaf(const NodeImage& leaf,
     edits.push_back(edit);
   }
   if (slots == 0) return std::nullopt;
-  Splicer splicer(leaf, slots, stamps, leaf.size() + more_bytes);
+  Splicer splicer(leaf, slots, stamps, leaf.size() + more_bytes - fewer_bytes);
   uint32_t copied = 0;
   for (const Edit& edit : edits) {
     splicer.Copy(copied, edit.slot);
