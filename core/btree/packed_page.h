@@ -130,7 +130,18 @@ class PackedPageBuilder {
   std::vector<PageBytes> FinishPieces();
 
  private:
+  // Which items of a leaf are copied, at most.
+  struct LeafPart {
+    uint32_t begin = 0;
+    size_t most = 0;
+    size_t leaf_bytes = 0;
+    // Of one item.
+    size_t prefix_bytes = 0;
+  };
+
   bool Has(uint8_t column) const { return (columns_ & column) != 0; }
+  template <typename Items>
+  uint32_t AppendItems(const Items& items, const LeafPart& from, uint64_t* budget_bytes);
   PageBytes& part(PagePart part) { return parts_[static_cast<size_t>(part)]; }
   void AppendBytes(PagePart ends, PagePart bytes, std::string_view head, std::string_view tail);
   PageBytes Header() const;
