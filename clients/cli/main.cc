@@ -5,6 +5,7 @@
 #include "clients/cli/session/failure.h"
 #include "clients/cli/session/session.h"
 #include "clients/cli/text/item_json.h"
+#include "clients/cpp/channel.h"
 
 namespace sop::cli {
 namespace {
@@ -89,4 +90,7 @@ int Run(int argc, char** argv) {
 }  // namespace
 }  // namespace sop::cli
 
-int main(int argc, char** argv) { return sop::cli::Run(argc, argv); }
+int main(int argc, char** argv) {
+  sop::client::PrepareProcess();
+  return sop::cli::Run(argc, argv);
+}

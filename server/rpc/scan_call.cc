@@ -15,7 +15,7 @@ namespace {
 
 // Pages begin so large, and grow as long as the client keeps up with them.
 constexpr uint32_t kDefaultPageBytes = 256 << 10;
-constexpr uint32_t kMaxDefaultPageBytes = 1 << 20;
+constexpr uint32_t kMaxDefaultPageBytes = 512 << 10;
 constexpr uint32_t kShortPageBytes = 32 << 10;
 // A page may exceed what was asked for by one item.
 constexpr int64_t kPageBudgetBytes = Dispatcher::kMaxMessageBytes - (64 << 10);

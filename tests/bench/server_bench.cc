@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 
 #include "absl/functional/function_ref.h"
+#include "clients/cpp/channel.h"
 #include "tests/bench/ordered_map.h"
 #include "tests/bench/report.h"
 #include "tests/bench/server_calls.h"
@@ -214,5 +215,6 @@ int Run(std::vector<std::string> arguments) {
 }  // namespace sop::bench
 
 int main(int argc, char** argv) {
+  sop::client::PrepareProcess();
   return sop::bench::Run(std::vector<std::string>(argv + 1, argv + argc));
 }

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/btree/packed_page.h"
+#include "clients/cpp/page_stream.h"
 #include "tests/bench/workload.h"
 
 namespace sop::bench {
@@ -116,20 +116,18 @@ void ServerClient::EchoLikeGet() { Echo(kKeyBytes + 12, kItemBytes + 20); }
 void ServerClient::EchoLikeAdd() { Echo(kItemBytes + 20, 12); }
 
 uint64_t ServerClient::Scan() {
-  grpc::ClientContext context;
   v1::ScanRequest request;
   request.set_database(database_);
   request.set_store(kStore);
-  const auto reader = btree_->Scan(&context, request);
-  v1::ScanResponse response;
+  client::PageStream pages(*btree_, request);
   uint64_t items = 0;
-  while (reader->Read(&response)) {
-    if (response.page().empty()) continue;
-    const auto page = btree::PackedPage::Parse(response.page());
+  for (;;) {
+    const auto page = pages.Next();
     Require(page.ok(), page.status().ToString());
-    items += page->count();
+    if (!page->has_value()) break;
+    items += (*page)->count();
   }
-  RequireOk(reader->Finish());
+  RequireOk(pages.Finish());
   return items;
 }
 

@@ -12,7 +12,7 @@
 
 #include <fmt/format.h>
 
-#include "grpcpp/create_channel.h"
+#include "clients/cpp/channel.h"
 #include "tests/bench/ordered_map.h"
 
 namespace sop::bench {
@@ -67,10 +67,7 @@ SopdProcess::~SopdProcess() {
 }
 
 std::shared_ptr<grpc::Channel> SopdProcess::Connect() const {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetMaxReceiveMessageSize(-1);
-  return grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments);
+  return client::OpenChannel({.address = address_, .sharing = client::ChannelSharing::kOwn});
 }
 
 double SopdProcess::CpuSeconds() const {

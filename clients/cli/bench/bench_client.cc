@@ -10,7 +10,7 @@ BenchClient::BenchClient(const Options& options)
     : options_(options),
       connection_({.address = options.address,
                    .timeout = options.timeout,
-                   .sharing = ChannelSharing::kOwn}) {}
+                   .sharing = client::ChannelSharing::kOwn}) {}
 
 absl::Status BenchClient::CreateStore() {
   v1::CreateBtreeRequest request;

@@ -8,15 +8,13 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "clients/cli/session/failure.h"
+#include "clients/cpp/channel.h"
 #include "sop/v1/admin.grpc.pb.h"
 #include "sop/v1/btree.grpc.pb.h"
 #include "sop/v1/database.grpc.pb.h"
 #include "sop/v1/transaction.grpc.pb.h"
 
 namespace sop::cli {
-
-// Whether connections of one process to one address go over the same TCP connection.
-enum class ChannelSharing { kShared, kOwn };
 
 // The server, called one call at a time. Failures carry the server's reason and metadata.
 // Thread-compatible.
@@ -27,7 +25,7 @@ class Connection {
     std::string address;
     // Of one call; streams have no limit.
     absl::Duration timeout = absl::Seconds(60);
-    ChannelSharing sharing = ChannelSharing::kShared;
+    client::ChannelSharing sharing = client::ChannelSharing::kShared;
   };
 
   explicit Connection(Options options);

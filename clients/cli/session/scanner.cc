@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "clients/cli/session/messages.h"
+#include "clients/cpp/page_stream.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
 #include "core/btree/packed_page.h"
@@ -38,9 +39,9 @@ absl::StatusOr<ScannedItem> Unpack(Session& session, const v1::ScanRequest& requ
   return item;
 }
 
-absl::Status TakePage(Session& session, const v1::ScanRequest& request, const std::string& bytes,
-                      StoreKeys* keys, const std::function<absl::Status(ScannedItem)>& take) {
-  SOP_ASSIGN_OR_RETURN(const btree::PackedPage page, btree::PackedPage::Parse(bytes));
+absl::Status TakePage(Session& session, const v1::ScanRequest& request,
+                      const btree::PackedPage& page, StoreKeys* keys,
+                      const std::function<absl::Status(ScannedItem)>& take) {
   for (size_t i = 0; i < page.count(); ++i) {
     SOP_ASSIGN_OR_RETURN(ScannedItem item, Unpack(session, request, page.item(i), keys));
     SOP_RETURN_IF_ERROR(take(std::move(item)));
@@ -52,24 +53,16 @@ absl::Status TakePage(Session& session, const v1::ScanRequest& request, const st
 
 absl::Status ScanStore(Session& session, const v1::ScanRequest& request, StoreKeys keys,
                        const std::function<absl::Status(ScannedItem)>& take) {
-  grpc::ClientContext context;
-  const auto reader = session.connection().btree().Scan(&context, request);
-  v1::ScanResponse response;
-  bool complete = false;
-  while (reader->Read(&response)) {
-    complete = complete || response.end();
-    if (response.page().empty()) {
-      continue;
+  client::PageStream pages(session.connection().btree(), request);
+  for (;;) {
+    SOP_ASSIGN_OR_RETURN(const auto page, pages.Next());
+    if (!page.has_value()) {
+      break;
     }
-    if (absl::Status taken = TakePage(session, request, response.page(), &keys, take);
-        !taken.ok()) {
-      context.TryCancel();
-      reader->Finish();
-      return taken;
-    }
+    SOP_RETURN_IF_ERROR(TakePage(session, request, *page, &keys, take));
   }
-  SOP_RETURN_IF_ERROR(StatusFromGrpc(reader->Finish()));
-  if (!complete) {
+  SOP_RETURN_IF_ERROR(StatusFromGrpc(pages.Finish()));
+  if (!pages.complete()) {
     return Error(Reason::kInternal, "the scan ended without its last page");
   }
   return absl::OkStatus();
