@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "core/base/clock.h"
 #include "core/base/file_system.h"
 #include "core/base/random.h"
@@ -230,6 +231,8 @@ std::optional<int> RunOffline(const std::vector<std::string>& arguments) {
 }  // namespace sop
 
 int main(int argc, char** argv) {
+  // Debian's Abseil looks for cycles in the order of the locks that gRPC takes, at each of them.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   if (const auto code = sop::RunOffline(arguments); code.has_value()) return *code;
   auto line = sop::config::LoadOptions(arguments, sop::config::ProcessSurroundings());

@@ -67,6 +67,9 @@ absl::StatusOr<WriteReport> WriteRequest::Run(std::span<const WriteItem> items) 
   for (const WriteItem& item : items) SOP_RETURN_IF_ERROR(CheckItem(item));
   if (items.empty()) return report_;
   remembers_ = items.size() > 1;
+  steps_.reserve(items.size());
+  report_.outcomes.reserve(items.size());
+  if (remembers_) pending_.reserve(items.size());
   if (store_.schema() == nullptr && !Adds()) {
     SOP_RETURN_IF_ERROR(ResolveWithoutSchema(items));
     return std::move(report_);
