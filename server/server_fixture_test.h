@@ -24,6 +24,7 @@
 #include "sop/v1/btree.grpc.pb.h"
 #include "sop/v1/database.grpc.pb.h"
 #include "sop/v1/transaction.grpc.pb.h"
+#include "storage/memory/fault_injecting_storage.h"
 #include "storage/memory/memory_storage.h"
 
 namespace sop {
@@ -46,6 +47,12 @@ class TestServer {
 
   std::string root() const { return folder_ + "/root"; }
   Daemon& daemon() { return *daemon_; }
+
+  // Has a call to the storage of the database `default` fail, until the next Restart.
+  void Arm(memory::Fault fault) {
+    base::MutexLock lock(mu_);
+    default_storage_->Arm(std::move(fault));
+  }
 
   // Ends the daemon and starts another over the same databases.
   void Restart() {
@@ -103,7 +110,10 @@ class TestServer {
             memory::MemoryStorage::Create(&btree::Apply, base::SystemClock(), base::SystemRandom())
                 ->state();
       }
-      options.storage = std::make_unique<memory::MemoryStorage>(state, &btree::Apply);
+      auto storage = std::make_unique<memory::FaultInjectingStorage>(
+          std::make_unique<memory::MemoryStorage>(state, &btree::Apply));
+      if (name == "default") default_storage_ = storage.get();
+      options.storage = std::move(storage);
     }
     options.engine.clock = &base::SystemClock();
     options.engine.random = &base::SystemRandom();
@@ -121,6 +131,8 @@ class TestServer {
   base::ThreadPool committers_{4};
   base::Mutex mu_;
   std::map<std::string, std::shared_ptr<memory::MemoryState>> states_ SOP_GUARDED_BY(mu_);
+  // Of the daemon.
+  memory::FaultInjectingStorage* default_storage_ SOP_GUARDED_BY(mu_) = nullptr;
   std::unique_ptr<Daemon> daemon_;
 };
 

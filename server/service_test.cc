@@ -216,6 +216,25 @@ TEST_F(ServiceTest, TransactionsOfAnEarlierRunAreLostButTheirCommitsAreKnown) {
   EXPECT_EQ(version, again);
 }
 
+TEST_F(ServiceTest, ACommitThatMetAFailedLogIsUnknownUntilTheNextStart) {
+  for (const auto action : {memory::FaultAction::kFailLost, memory::FaultAction::kFailWritten}) {
+    const bool written = action == memory::FaultAction::kFailWritten;
+    const std::string key = written ? "written" : "lost";
+    const std::string transaction = Begin();
+    ASSERT_EQ(Add("words", {key}, transaction), "OK");
+    server_.Arm({.point = memory::FaultPoint::kAppend,
+                 .action = action,
+                 .status = absl::UnavailableError("the disk is gone")});
+    EXPECT_EQ(ReasonIn(Commit(transaction)), "UNAVAILABLE");
+    EXPECT_EQ(ReasonIn(Commit(transaction)), "UNAVAILABLE") << "a repetition knows no more";
+    EXPECT_EQ(Add("words", {"late"}, transaction), "OUTCOME_UNKNOWN");
+    EXPECT_EQ(Rollback(transaction), "OUTCOME_UNKNOWN");
+    server_.Restart();
+    EXPECT_EQ(ReasonIn(Commit(transaction)), written ? "OK" : "TRANSACTION_LOST");
+    EXPECT_THAT(Get("words", {key}), ElementsAre(written ? "value of written" : "-"));
+  }
+}
+
 TEST_F(ServiceTest, UnknownTransactionsAreNamed) {
   std::string unknown = Begin();
   ASSERT_EQ(Rollback(unknown), "OK");

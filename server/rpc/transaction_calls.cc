@@ -105,11 +105,12 @@ void TransactionCalls::AnswerEnded(Call& call, TransactionId id, v1::CommitRespo
     response.set_commit_version(convert::CommitVersion(end->version));
     return call.Complete(absl::OkStatus());
   }
-  if (end.has_value() && end->kind == TransactionEnd::Kind::kAborted) {
-    return call.Complete(end->status);
-  }
-  const bool may_have_committed =
-      end.has_value() ? end->kind == TransactionEnd::Kind::kUnknown : !id.IsZero();
+  // While the log has failed nobody can tell: what is on disk is read at the next start, and then
+  // the same call is answered. Until then it gets UNAVAILABLE again, never a no.
+  const bool has_answer = end.has_value() && (end->kind == TransactionEnd::Kind::kAborted ||
+                                              end->kind == TransactionEnd::Kind::kUnknown);
+  if (has_answer) return call.Complete(end->status);
+  const bool may_have_committed = !end.has_value() && !id.IsZero();
   if (!may_have_committed) return call.Complete(not_open);
   call.RunOnWorker([this, &call, &response, id, not_open]() -> absl::Status {
     SOP_ASSIGN_OR_RETURN(const auto database, parts_.databases.Acquire(call.context().database));

@@ -22,8 +22,13 @@ absl::Status EndedStatus(TransactionId id, const TransactionEnd& end) {
     case TransactionEnd::Kind::kRolledBack:
       return Error(Reason::kTransactionEnded, fmt::format("transaction {} was rolled back", name),
                    details);
-    case TransactionEnd::Kind::kAborted:
     case TransactionEnd::Kind::kUnknown:
+      return Error(Reason::kOutcomeUnknown,
+                   fmt::format("whether transaction {} has committed is known when its database is "
+                               "opened again; Commit says it then",
+                               name),
+                   details);
+    case TransactionEnd::Kind::kAborted:
       break;
   }
   return Error(Reason::kTransactionEnded,

@@ -31,7 +31,8 @@ struct TransactionEnd {
     kRolledBack,
     // The commit was refused with `status`: nothing happened.
     kAborted,
-    // The commit's fate is unknown: the log failed.
+    // The commit's fate is unknown until the database is opened again: its log failed with
+    // `status`.
     kUnknown,
     kExpired,
     // Its database was deleted.
@@ -40,12 +41,12 @@ struct TransactionEnd {
   Kind kind = Kind::kRolledBack;
   // kCommitted only.
   Sequence version;
-  // kAborted and kExpired only.
+  // kAborted, kUnknown and kExpired only.
   absl::Status status;
 };
 
 // What a request gets that comes to a transaction after its end: ABORTED / TRANSACTION_EXPIRED or
-// TRANSACTION_LOST, otherwise FAILED_PRECONDITION / TRANSACTION_ENDED.
+// TRANSACTION_LOST, FAILED_PRECONDITION / OUTCOME_UNKNOWN, otherwise TRANSACTION_ENDED.
 absl::Status EndedStatus(TransactionId id, const TransactionEnd& end);
 
 class OpenTransaction;
