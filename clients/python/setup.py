@@ -1,7 +1,10 @@
-"""Builds the package: makes the gRPC stubs of proto/ into sop/v1, which are never committed."""
+"""Builds the package: gRPC stubs of proto/ into sop/v1, and the blocking face of sop.aio. Neither
+is ever committed.
+"""
 
 from __future__ import annotations
 
+import re
 import shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +18,21 @@ IN_CLONE = HERE.parent.parent / "proto"
 IN_SDIST = HERE / "proto"
 # google.rpc is wire-compatible with, and imported from, googleapis-common-protos.
 PACKAGE = "sop/v1"
+
+AIO = HERE / "src/sop/aio"
+# Written by hand in both faces of the client: where waiting itself differs.
+TWINS = ("__init__.py", "ai.py", "connection.py", "results.py", "streams.py")
+BLOCKING = (
+    (r"\basync (def|with|for)\b", r"\1"),
+    (r"\bawait ", ""),
+    (r"\ban (`?)(with|for)\b", r"a \1\2"),
+    (r"\b__a(enter|exit|iter|next)__\b", r"__\1__"),
+    (r"\ba(next|close)\(", r"\1("),
+    (r"\bAsyncGenerator\[(\w+), None\]", r"Generator[\1, None, None]"),
+    (r"\bAsync(Generator|Iterator)\b", r"\1"),
+    (r"\bAwaitable\[([\w.]+)\]", r"\1"),
+    (r"\bsop\.aio\b", "sop"),
+)
 
 
 def proto_root() -> Path:
@@ -40,14 +58,27 @@ def make_stubs(target: Path) -> None:
     (target / PACKAGE / "__init__.py").write_text('"""Generated messages and stubs of sop.v1."""\n')
 
 
+def make_blocking(target: Path) -> None:
+    """Derives the modules of `sop` that wait from those of sop.aio, into target/sop."""
+    for source in sorted(AIO.glob("*.py")):
+        if source.name in TWINS:
+            continue
+        text = source.read_text()
+        for pattern, instead in BLOCKING:
+            text = re.sub(pattern, instead, text)
+        (target / "sop" / source.name).write_text(text)
+
+
 class BuildWithStubs(build_py):
-    """build_py that adds the stubs; an editable install gets them in the source folder."""
+    """build_py that adds stubs and derived modules; an editable install gets them in src."""
 
     def run(self) -> None:
-        """Copies the modules, then makes the stubs beside them."""
+        """Copies the modules, then makes the others beside them."""
         shutil.rmtree(Path(self.build_lib) / "sop", ignore_errors=True)
         super().run()
-        make_stubs(HERE / "src" if self.editable_mode else Path(self.build_lib))
+        target = HERE / "src" if self.editable_mode else Path(self.build_lib)
+        make_stubs(target)
+        make_blocking(target)
 
 
 class SdistWithProtos(sdist):

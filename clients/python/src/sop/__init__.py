@@ -1,15 +1,20 @@
 """Client of SOP Server: transactional B-trees over gRPC. Start with Database."""
 
-from sop import ai, btree, database, errors, testing, transaction
+from sop import ai, btree, database, errors, session, testing, transaction
 from sop.btree import (
+    Arrays,
     Btree,
     BtreeOptions,
+    Descending,
     IndexFieldSpecification,
     IndexSpecification,
     Item,
+    KeyRange,
+    Page,
     PagingDirection,
     PagingInfo,
     Relation,
+    RideOn,
     StoreInfo,
     Timestamp,
     ValueDataSize,
@@ -19,6 +24,7 @@ from sop.context import Context
 from sop.database import Database, DatabaseOptions, DatabaseType, RedisCacheConfig
 from sop.errors import *  # noqa: F401,F403
 from sop.errors import SopError
+from sop.session import PendingCommit, Session
 from sop.transaction import (
     Durability,
     Isolation,
@@ -27,18 +33,22 @@ from sop.transaction import (
     TransactionOptions,
 )
 
+from sop import aio  # isort: skip: it uses all of the above
+
 ForWriting = TransactionMode.ForWriting
 ForReading = TransactionMode.ForReading
 NoCheck = TransactionMode.NoCheck
 
 __version__ = "0.1.0"
 __all__ = [
+    "Arrays",
     "Btree",
     "BtreeOptions",
     "Context",
     "Database",
     "DatabaseOptions",
     "DatabaseType",
+    "Descending",
     "Durability",
     "ForReading",
     "ForWriting",
@@ -46,11 +56,16 @@ __all__ = [
     "IndexSpecification",
     "Isolation",
     "Item",
+    "KeyRange",
     "NoCheck",
+    "Page",
     "PagingDirection",
     "PagingInfo",
+    "PendingCommit",
     "RedisCacheConfig",
     "Relation",
+    "RideOn",
+    "Session",
     "SopError",
     "StoreInfo",
     "Timestamp",
@@ -60,9 +75,11 @@ __all__ = [
     "ValueDataSize",
     "WriteResult",
     "ai",
+    "aio",
     "btree",
     "database",
     "errors",
+    "session",
     "testing",
     "transaction",
     *errors.__all__,

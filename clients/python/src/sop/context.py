@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Callable, Concatenate, Generic, Iterator, Optional, ParamSpec, Protocol
@@ -83,6 +84,7 @@ class takes_context(Generic[S, P, R]):
 
     def __init__(self, function: Callable[Concatenate[S, P], R]) -> None:
         self._function = function
+        self._is_async = inspect.iscoroutinefunction(function)
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
 
@@ -96,6 +98,8 @@ class takes_context(Generic[S, P, R]):
         if instance is None:
             return self
         function: Callable[..., R] = self._function
+        if self._is_async:
+            return _taking_context(function, instance)
 
         def call(*args: Any, **kwargs: Any) -> R:
             context = kwargs.pop("ctx", None)
@@ -107,3 +111,16 @@ class takes_context(Generic[S, P, R]):
                 return function(instance, *args, **kwargs)
 
         return call
+
+
+def _taking_context(function: Any, instance: Any) -> Any:
+    """A coroutine method that takes a Context first: what it awaits takes it along."""
+
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        context = kwargs.pop("ctx", None)
+        if args and isinstance(args[0], Context):
+            context, args = args[0], args[1:]
+        with using(context):
+            return await function(instance, *args, **kwargs)
+
+    return call

@@ -320,6 +320,10 @@ class UnauthenticatedError(SopError):
     default_reason = "UNAUTHENTICATED"
 
 
+class MissingDependencyError(FailedPreconditionError, ImportError):
+    """numpy or pandas is not installed: pip install sop-client[numpy] or sop-client[pandas]."""
+
+
 def _tree(root: type[SopError]) -> list[type[SopError]]:
     return [root] + [each for child in root.__subclasses__() for each in _tree(child)]
 
@@ -336,7 +340,17 @@ def from_rpc_error(error: Any) -> SopError:
     """The exception for a grpc.RpcError: by reason, by code where the server gave none."""
     code: grpc.StatusCode = error.code()
     status = _status_of(error)
-    message = status.message or error.details() or code.name.lower().replace("_", " ")
+    status.message = status.message or error.details() or code.name.lower().replace("_", " ")
+    return _made(status, code)
+
+
+def from_status(status: status_pb2.Status) -> SopError:
+    """The exception for a google.rpc.Status, which answers of a session carry."""
+    by_number = {each.value[0]: each for each in grpc.StatusCode}
+    return _made(status, by_number.get(status.code, grpc.StatusCode.UNKNOWN))
+
+
+def _made(status: status_pb2.Status, code: grpc.StatusCode) -> SopError:
     info = error_details_pb2.ErrorInfo()
     retry = error_details_pb2.RetryInfo()
     delay: Optional[float] = None
@@ -348,7 +362,9 @@ def from_rpc_error(error: Any) -> SopError:
             delay = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
     cls = BY_REASON.get(info.reason) or _BY_CODE.get(code, SopError)
     reason = info.reason or None
-    return cls(message, code=code, reason=reason, metadata=info.metadata, retry_delay=delay)
+    return cls(
+        status.message, code=code, reason=reason, metadata=info.metadata, retry_delay=delay
+    )
 
 
 def _status_of(error: Any) -> status_pb2.Status:

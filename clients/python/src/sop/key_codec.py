@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import uuid
 from datetime import datetime
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from sop.errors import FieldMissingError, FieldUnknownError, InvalidKeyError, KeyTypeDiffersError
 from sop.scalars import INT64_MAX, INT64_MIN, Scalar, Timestamp, nanos_of, time_of
@@ -19,7 +19,8 @@ _INVERTED = bytes(255 - byte for byte in range(256))
 # Type bytes, in the order of the types.
 BOOL, INT64, DOUBLE, TIMESTAMP, UUID, STRING, BYTES = 0x08, 0x10, 0x20, 0x30, 0x38, 0x40, 0x48
 _FIXED_SIZES = {BOOL: 1, INT64: 8, DOUBLE: 8, TIMESTAMP: 8, UUID: 16}
-_CODES = {
+# By the type of the API.
+TYPE_BYTES = {
     types_pb2.SCALAR_TYPE_BOOL: BOOL,
     types_pb2.SCALAR_TYPE_INT64: INT64,
     types_pb2.SCALAR_TYPE_DOUBLE: DOUBLE,
@@ -122,14 +123,18 @@ def _value(code: int, payload: bytes) -> Scalar:
     if code == BYTES:
         return payload[:-2].replace(b"\x00\xff", b"\x00")
     if code == STRING:
-        try:
-            return payload[:-2].replace(b"\x00\xff", b"\x00").decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise InvalidKeyError("key bytes have a string that is not UTF-8") from error
+        return _text(payload[:-2].replace(b"\x00\xff", b"\x00"))
     bits: int = struct.unpack(">Q", payload)[0]
     if code == DOUBLE:
         return _double(bits)
     return time_of(bits - _SIGN) if code == TIMESTAMP else bits - _SIGN
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidKeyError("key bytes have a string that is not UTF-8") from error
 
 
 def _double(bits: int) -> float:
@@ -177,13 +182,39 @@ class KeyCodec:
             found[number], at = self._take(key, at, self._fields[number])
         if at != len(key):
             raise InvalidKeyError("key bytes go on behind the last field")
+        self._take_ride_on(ride_on, found)
+        return {self._fields[number].name: found[number] for number in sorted(found)}
+
+    def decode_ride_on(self, ride_on: bytes) -> dict[str, Scalar]:
+        """The fields that ride on, by name."""
+        found: dict[int, Any] = {}
+        self._take_ride_on(ride_on, found)
+        return {self._fields[number].name: each for number, each in found.items()}
+
+    def decode_many(self, keys: Sequence[bytes], ride_on: Sequence[bytes], joined: bytes) -> Any:
+        """decode() of each; `joined` are all keys in one."""
+        if self._is_record or not self._fields:
+            return [self.decode(key, rides) for key, rides in zip(keys, ride_on)]
+        field, n = self._fields[0], len(keys)
+        code = TYPE_BYTES.get(field.type)
+        if code == INT64 and not field.descending and all(len(key) == 9 for key in keys):
+            if joined[::9] == bytes((INT64,)) * n:
+                return [number - _SIGN for (number,) in struct.iter_unpack(">xQ", joined)]
+        if code == STRING and not field.descending and b"\x00\xff" not in joined:
+            # Only ends of strings have zeros, and behind each end the next type byte follows.
+            texts = joined[:-2].split(b"\x00\x01@")
+            if len(texts) == n and joined[:1] == b"@" and joined[-2:] == b"\x00\x01":
+                texts[0] = texts[0][1:]
+                return [_text(each) for each in texts]
+        return [self._take(key, 0, field)[0] for key in keys]
+
+    def _take_ride_on(self, ride_on: bytes, found: dict[int, Any]) -> None:
         at = 0
         while at < len(ride_on):
             number = ride_on[at]
             if number >= len(self._fields):
                 raise InvalidKeyError(f"ride-on bytes have the unknown field {number}")
             found[number], at = self._take(ride_on, at + 1, self._fields[number])
-        return {self._fields[number].name: found[number] for number in sorted(found)}
 
     def _ride_on(self, given: Mapping[str, Any]) -> bytes:
         encoded = bytearray()
@@ -197,7 +228,7 @@ class KeyCodec:
 
     @staticmethod
     def _check(field: types_pb2.SchemaField, value: object) -> None:
-        if _code_of(value) != _CODES[field.type]:
+        if _code_of(value) != TYPE_BYTES[field.type]:
             wanted = types_pb2.ScalarType.Name(field.type)
             raise KeyTypeDiffersError(f"field {field.name!r} is {wanted}, not {value!r:.64}")
 
@@ -205,6 +236,6 @@ class KeyCodec:
     def _take(encoded: bytes, at: int, field: types_pb2.SchemaField) -> tuple[Scalar, int]:
         value, descending, end = decode_scalar(encoded, at)
         wanted = field.descending and field.HasField("index_position")
-        if _code_of(value) != _CODES[field.type] or descending != wanted:
+        if _code_of(value) != TYPE_BYTES[field.type] or descending != wanted:
             raise KeyTypeDiffersError(f"key bytes do not fit field {field.name!r} of the store")
         return value, end

@@ -1,12 +1,15 @@
-"""What stores and pages are asked for: options, index specifications, relations, paging."""
+"""What stores and pages are asked for: options, relations, ranges, paging."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import Enum, IntEnum
-from typing import Generic, Optional, Sequence, TypeVar
+from typing import Generic, Mapping, Optional, Sequence, TypeVar, Union
 
-from sop.v1 import types_pb2
+from sop.keys import IndexFieldSpecification, IndexSpecification, schema_of
+from sop.scalars import to_key
+from sop.v1 import database_pb2, transaction_pb2, types_pb2
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -57,25 +60,42 @@ class Item(Generic[K, V]):
 
 
 @dataclass
-class IndexFieldSpecification:
-    """A field that takes part in the order of a store."""
+class KeyRange(Generic[K]):
+    """A part of a store: the keys in [begin, end) that start with `prefix`.
 
-    field_name: str
-    ascending_sort_order: bool = True
+    A record as a bound, or as the prefix, may have only the first fields of the index and then
+    stands for all keys that begin with these. With `partial_last_field` the last field of the
+    prefix, a text or bytes, is itself only a beginning.
+    """
+
+    begin: Optional[K] = None
+    end: Optional[K] = None
+    prefix: Optional[K] = None
+    begin_exclusive: bool = False
+    end_inclusive: bool = False
+    partial_last_field: bool = False
+
+    def to_message(self) -> types_pb2.KeyRange:
+        """As the server wants it."""
+        message = types_pb2.KeyRange(
+            begin_exclusive=self.begin_exclusive,
+            end_inclusive=self.end_inclusive,
+            partial_last_field=self.partial_last_field,
+        )
+        for bound, given in (("begin", self.begin), ("end", self.end), ("prefix", self.prefix)):
+            if given is not None:
+                getattr(message, bound).CopyFrom(to_key(given))
+        return message
 
 
 @dataclass
-class IndexSpecification:
-    """The fields that make the order, most significant first; all others ride on."""
+class Page(Generic[K, V]):
+    """Items of one read, in its direction. `token` goes on behind them with `Btree.pages`, in
+    this or in another transaction, also of another process; None if nothing follows.
+    """
 
-    index_fields: Sequence[IndexFieldSpecification] = ()
-
-    def to_message(self) -> types_pb2.IndexSpecification:
-        """As the server wants it."""
-        message = types_pb2.IndexSpecification()
-        for each in self.index_fields:
-            message.fields.add(name=each.field_name, ascending=each.ascending_sort_order)
-        return message
+    items: list[Item[K, V]]
+    token: Optional[bytes] = None
 
 
 @dataclass
@@ -92,7 +112,9 @@ class BtreeOptions:
     """What a store should be. What is None takes its default, or whatever the store has.
 
     `is_primitive_key` is accepted as the predecessor's; whether keys are records follows from the
-    index specification or from the first item.
+    index specification or from the first item. `key_types` says of which type the fields of keys
+    are, before the first item does: {"region": str, "number": int}, or {"": int} for scalars; any
+    other item is then refused. A dataclass as index specification says it by its annotations.
     """
 
     name: str = ""
@@ -103,6 +125,7 @@ class BtreeOptions:
     value_data_size: Optional[ValueDataSize] = None
     index_specification: Optional[IndexSpecification] = None
     relations: Sequence[Relation] = field(default_factory=list)
+    key_types: Mapping[str, Union[type, str]] = field(default_factory=dict)
 
     def set_value_data_size(self, size: ValueDataSize) -> None:
         """Says how large values are expected to be."""
@@ -121,6 +144,8 @@ class BtreeOptions:
             message.value_size = self.value_data_size.value
         if self.index_specification is not None:
             message.index.CopyFrom(self.index_specification.to_message())
+        if self.key_types:
+            message.schema.CopyFrom(schema_of(self.key_types))
         for relation in self.relations:
             message.relations.add(
                 source_fields=relation.source_fields,
@@ -132,10 +157,12 @@ class BtreeOptions:
 
 @dataclass
 class StoreInfo(BtreeOptions):
-    """A store as it is: every option with the value in effect, and the exact number of items."""
+    """A store as it is: every option with the value in effect, and the exact number of items.
+
+    `key_types` names types by the words of the API: int64, string, ...
+    """
 
     count: int = 0
-    key_types: dict[str, str] = field(default_factory=dict)
 
     @staticmethod
     def from_message(store: types_pb2.Store) -> "StoreInfo":
@@ -170,3 +197,85 @@ def _index_of(store: types_pb2.Store) -> Optional[IndexSpecification]:
             for f in fields
         ]
     )
+
+
+class TransactionMode(IntEnum):
+    """What a transaction may do. ForReading and NoCheck are the same: reads never abort here."""
+
+    NoCheck = 0
+    ForWriting = 1
+    ForReading = 2
+
+
+class Isolation(Enum):
+    """What a commit checks: what was read and written, or only what was written."""
+
+    Serializable = types_pb2.ISOLATION_SERIALIZABLE
+    Snapshot = types_pb2.ISOLATION_SNAPSHOT
+
+
+class Durability(Enum):
+    """When a commit is answered: on stable storage, or once others can see it."""
+
+    Durable = types_pb2.DURABILITY_DURABLE
+    Relaxed = types_pb2.DURABILITY_RELAXED
+
+
+@dataclass
+class TransactionOptions:
+    """How a transaction is begun. `max_duration` and `idle_limit` are seconds; the server's
+    defaults are 15 minutes and 60 s.
+    """
+
+    mode: TransactionMode = TransactionMode.ForWriting
+    isolation: Isolation = Isolation.Serializable
+    durability: Durability = Durability.Durable
+    max_duration: Optional[float] = None
+    idle_limit: Optional[float] = None
+
+    def to_message(self) -> transaction_pb2.BeginRequest:
+        """As the server wants it; the database is not named yet."""
+        is_writer = self.mode == TransactionMode.ForWriting
+        request = transaction_pb2.BeginRequest(
+            mode=types_pb2.TRANSACTION_MODE_READ_WRITE
+            if is_writer
+            else types_pb2.TRANSACTION_MODE_READ_ONLY,
+            isolation=self.isolation.value,
+        )
+        if self.max_duration is not None:
+            request.max_duration.FromTimedelta(timedelta(seconds=self.max_duration))
+        if self.idle_limit is not None:
+            request.idle_limit.FromTimedelta(timedelta(seconds=self.idle_limit))
+        return request
+
+
+class DatabaseType(Enum):
+    """Who coordinates several servers, if any. Clustered is not in this release of the server."""
+
+    Standalone = database_pb2.DATABASE_TYPE_STANDALONE
+    Clustered = database_pb2.DATABASE_TYPE_CLUSTERED
+
+
+@dataclass
+class RedisCacheConfig:
+    """The coordinator of a Clustered database: redis://HOST:PORT/DB."""
+
+    url: str = ""
+
+
+@dataclass
+class DatabaseOptions:
+    """Which database, on which server.
+
+    `stores_folders` names where the *server* keeps it; `address` is the server's, by default
+    SOP_ADDRESS, else localhost:7373. Without folder, name and keyspace it is `default`.
+    `patience` is how many seconds a lost connection is tried anew.
+    """
+
+    stores_folders: Sequence[str] = field(default_factory=list)
+    type: DatabaseType = DatabaseType.Standalone
+    keyspace: str = ""
+    redis_config: Optional[RedisCacheConfig] = None
+    name: str = ""
+    address: Optional[str] = None
+    patience: float = 15.0

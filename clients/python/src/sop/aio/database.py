@@ -2,55 +2,34 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Callable, Optional, Sequence, TypeVar, Union
+from typing import Any, Awaitable, Callable, Optional, TypeVar, Union
 
-from sop.btree import Btree
-from sop.connection import Backoff, Connection, default_address, make_request_id
+from sop.aio.btree import Btree
+from sop.aio.connection import Connection, known, make_lock, started
+from sop.aio.link import UnaryLink
+from sop.aio.repeating import run_repeatedly
+from sop.aio.session import Session
+from sop.aio.transaction import Transaction
+from sop.calls import default_address, make_request_id
 from sop.context import Context, takes_context
-from sop.errors import AbortedError, InvalidArgumentError, SopError, UnavailableError
-from sop.errors import UnimplementedError
-from sop.options import BtreeOptions, IndexSpecification
-from sop.transaction import Transaction, TransactionMode, TransactionOptions
+from sop.errors import InvalidArgumentError, SopError, UnimplementedError
+from sop.keys import IndexLike, IndexSpecification, types_of_class
+from sop.options import (
+    BtreeOptions,
+    DatabaseOptions,
+    DatabaseType,
+    RedisCacheConfig,
+    TransactionMode,
+    TransactionOptions,
+)
 from sop.v1 import btree_pb2, database_pb2, types_pb2
 
+__all__ = ["Database", "DatabaseOptions", "DatabaseType", "RedisCacheConfig"]
+
 T = TypeVar("T")
-
-
-class DatabaseType(Enum):
-    """Who coordinates several servers, if any. Clustered is not in this release of the server."""
-
-    Standalone = database_pb2.DATABASE_TYPE_STANDALONE
-    Clustered = database_pb2.DATABASE_TYPE_CLUSTERED
-
-
-@dataclass
-class RedisCacheConfig:
-    """The coordinator of a Clustered database: redis://HOST:PORT/DB."""
-
-    url: str = ""
-
-
-@dataclass
-class DatabaseOptions:
-    """Which database, on which server.
-
-    `stores_folders` names where the *server* keeps it; `address` is the server's, by default
-    SOP_ADDRESS, else localhost:7373. Without folder, name and keyspace it is `default`.
-    `patience` is how many seconds a lost connection is tried anew.
-    """
-
-    stores_folders: Sequence[str] = field(default_factory=list)
-    type: DatabaseType = DatabaseType.Standalone
-    keyspace: str = ""
-    redis_config: Optional[RedisCacheConfig] = None
-    name: str = ""
-    address: Optional[str] = None
-    patience: float = 15.0
 
 
 class Database:
@@ -75,38 +54,44 @@ class Database:
         self._connection = Connection(
             self.options.address or default_address(), self.options.patience
         )
-        self._lock = threading.Lock()
+        self._lock = make_lock()
         self._description: Optional[database_pb2.Database] = None
 
     @property
     def name(self) -> str:
         """The name that the server knows it by."""
-        return self._describe().name
+        return known(self._description, self._describe).name
 
     @property
     def id(self) -> str:
         """The UUID kept in its folder."""
-        return str(uuid.UUID(bytes=self._describe().uuid))
+        return str(uuid.UUID(bytes=known(self._description, self._describe).uuid))
 
     @property
     def address(self) -> str:
         """The server's address."""
         return self._connection.address
 
-    def close(self) -> None:
-        """Closes the connection. Transactions still open end by the server's idle limit."""
-        self._connection.close()
-
-    def __enter__(self) -> "Database":
+    @takes_context
+    async def connect(self) -> "Database":
+        """Asks the server now: opens the database, or makes it."""
+        await self._describe()
         return self
 
-    def __exit__(
+    async def close(self) -> None:
+        """Closes the connection. Transactions still open end by the server's idle limit."""
+        await self._connection.close()
+
+    async def __aenter__(self) -> "Database":
+        return self
+
+    async def __aexit__(
         self,
         kind: Optional[type[BaseException]],
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        self.close()
+        await self.close()
 
     @takes_context
     def begin_transaction(
@@ -114,16 +99,16 @@ class Database:
         mode: Union[TransactionMode, int] = TransactionMode.ForWriting,
         options: Optional[TransactionOptions] = None,
     ) -> Transaction:
-        """Begins a transaction, whose snapshot is the newest commit. Use it in a `with` block:
-        leaving commits, an exception rolls back.
+        """Begins a transaction, whose snapshot is the newest commit. Use it in an `async with`
+        block: leaving commits, an exception rolls back.
         """
         chosen = options or TransactionOptions(TransactionMode(mode))
-        return Transaction(self._connection, self.name, chosen)
+        return started(Transaction(UnaryLink(self._connection, self._get_name), chosen))
 
     @takes_context
-    def run(
+    async def run(
         self,
-        function: Callable[[Transaction], T],
+        function: Callable[[Transaction], Awaitable[T]],
         timeout: float = 30.0,
         options: Optional[TransactionOptions] = None,
     ) -> T:
@@ -133,53 +118,46 @@ class Database:
         Exactly once in effect: what was not committed is run again, what was sent for commit is
         only asked about. So `function` must change nothing but the database.
         """
-        backoff = Backoff(timeout)
-        while True:
-            transaction: Optional[Transaction] = None
-            try:
-                transaction = Transaction(
-                    self._connection, self.name, options or TransactionOptions()
-                )
-                result = function(transaction)
-                if transaction.has_begun:
-                    transaction.commit()
-                return result
-            except (AbortedError, UnavailableError) as error:
-                may_have_happened = error.metadata.get("outcome") == "unknown"
-                if transaction is not None and transaction.has_begun:
-                    transaction.rollback()
-                if may_have_happened or not backoff.wait():
-                    raise
-            except BaseException:
-                if transaction is not None and transaction.has_begun:
-                    transaction.rollback()
-                raise
+        chosen = options or TransactionOptions()
+
+        def begin() -> Transaction:
+            return Transaction(UnaryLink(self._connection, self._get_name), chosen)
+
+        return await run_repeatedly(begin, function, timeout)
+
+    def session(self) -> Session:
+        """A stream to the server on which transactions are pipelined: see Session."""
+        return Session(self._connection, self._get_name)
 
     @takes_context
-    def new_btree(
+    async def new_btree(
         self,
         name: str,
         transaction: Transaction,
         options: Optional[BtreeOptions] = None,
-        index_spec: Optional[IndexSpecification] = None,
+        index_spec: Optional[IndexLike] = None,
         *,
         key_type: Optional[type] = None,
         value_type: Optional[type] = None,
     ) -> Btree[Any, Any]:
         """Creates a store, or opens it if the options that are given agree with it.
 
+        `index_spec` is an IndexSpecification or what IndexSpecification.of() takes: a dataclass,
+        whose annotations are then the types of the fields, too, a dict, or names of columns.
         With dataclasses as `key_type` and `value_type` keys and values come back as these.
         """
-        request = btree_pb2.CreateBtreeRequest(
-            store=name, options=(options or BtreeOptions()).to_message()
-        )
+        request = btree_pb2.CreateBtreeRequest(store=name)
+        chosen = options or BtreeOptions()
         if index_spec is not None:
-            request.options.index.CopyFrom(index_spec.to_message())
-        store = self._in(transaction, self._connection.btrees.CreateBtree, request).store
+            chosen = replace(chosen, index_specification=IndexSpecification.of(index_spec))
+        if isinstance(index_spec, type) and not chosen.key_types:
+            chosen = replace(chosen, key_types=types_of_class(index_spec))
+        request.options.CopyFrom(chosen.to_message())
+        store = (await self._in(transaction, "CreateBtree", request)).store
         return Btree(transaction, store, key_type, value_type)
 
     @takes_context
-    def open_btree(
+    async def open_btree(
         self,
         name: str,
         transaction: Transaction,
@@ -189,66 +167,65 @@ class Database:
     ) -> Btree[Any, Any]:
         """Opens a store. StoreNotFoundError if there is none."""
         request = btree_pb2.OpenBtreeRequest(store=name)
-        store = self._in(transaction, self._connection.btrees.OpenBtree, request).store
+        store = (await self._in(transaction, "OpenBtree", request)).store
         return Btree(transaction, store, key_type, value_type)
 
     @takes_context
-    def remove_btree(self, name: str, transaction: Optional[Transaction] = None) -> None:
+    async def remove_btree(self, name: str, transaction: Optional[Transaction] = None) -> None:
         """Removes a store with everything in it: at once, or with the transaction's commit."""
         request = database_pb2.RemoveStoreRequest(store=name)
-        method = self._connection.databases.RemoveStore
         if transaction is not None:
-            transaction.queue_of(name).flush()
-            self._in(transaction, method, request)
+            await transaction.queue_of(name).flush()
+            await self._in(transaction, "RemoveStore", request)
             return
-        request.database = self.name
+        request.database = await self._get_name()
         request.request_id = make_request_id()
-        self._connection.call_repeatedly(method, request)
+        await self._connection.call_repeatedly("RemoveStore", request)
 
     @takes_context
-    def list_btrees(self, transaction: Optional[Transaction] = None) -> list[str]:
+    async def list_btrees(self, transaction: Optional[Transaction] = None) -> list[str]:
         """The names of all stores, in order."""
         names: list[str] = []
-        request = database_pb2.ListStoresRequest(database=self.name, page_size=1000)
-        if transaction is not None:
-            request.transaction_id = transaction.token
+        request = database_pb2.ListStoresRequest(page_size=1000)
+        request.database = await self._get_name()
         while True:
-            answer = self._connection.call_repeatedly(
-                self._connection.databases.ListStores, request
-            )
+            if transaction is not None:
+                answer = await self._in(transaction, "ListStores", request)
+            else:
+                answer = await self._connection.call_repeatedly("ListStores", request)
             names += [store.name for store in answer.stores if _is_btree(store)]
             if not answer.next_page_token:
                 return names
             request.page_token = answer.next_page_token
 
     @takes_context
-    def delete(self) -> None:
+    async def delete(self) -> None:
         """Deletes the database with everything in it. Not undoable."""
-        described = self._describe()
+        described = await self._describe()
         request = database_pb2.DeleteDatabaseRequest(
             database=described.name, expected_uuid=described.uuid
         )
-        self._connection.call(self._connection.databases.DeleteDatabase, request)
-        with self._lock:
+        await self._connection.call("DeleteDatabase", request)
+        async with self._lock:
             self._description = None
 
     @takes_context
-    def open_vector_store(self, transaction: Transaction, name: str) -> Any:
+    async def open_vector_store(self, transaction: Transaction, name: str) -> Any:
         """Vector stores are not in this release: UnimplementedError."""
         raise _not_yet("vector", name)
 
     @takes_context
-    def open_model_store(self, transaction: Transaction, name: str) -> Any:
+    async def open_model_store(self, transaction: Transaction, name: str) -> Any:
         """Model stores are not in this release: UnimplementedError."""
         raise _not_yet("model", name)
 
     @takes_context
-    def open_search(self, name: str, transaction: Transaction) -> Any:
+    async def open_search(self, name: str, transaction: Transaction) -> Any:
         """Text search is not in this release: UnimplementedError."""
         raise _not_yet("search", name)
 
-    def _describe(self) -> database_pb2.Database:
-        with self._lock:
+    async def _describe(self) -> database_pb2.Database:
+        async with self._lock:
             if self._description is None:
                 redis = self.options.redis_config
                 request = database_pb2.CreateDatabaseRequest(
@@ -258,20 +235,21 @@ class Database:
                     type=self.options.type.value,
                     redis_url=redis.url if redis else "",
                 )
-                method = self._connection.databases.CreateDatabase
-                self._description = self._connection.call_repeatedly(method, request).database
+                answer = await self._connection.call_repeatedly("CreateDatabase", request)
+                self._description = answer.database
             return self._description
 
-    def _in(self, transaction: Transaction, method: Any, request: Any) -> Any:
+    async def _get_name(self) -> str:
+        return (await self._describe()).name
+
+    async def _in(self, transaction: Transaction, rpc: str, request: Any) -> Any:
         """Calls a method for a store in a transaction of this database."""
         if not isinstance(transaction, Transaction):
             raise InvalidArgumentError(
                 f"expected the transaction, not {type(transaction).__name__}"
             )
         transaction.check_usable()
-        request.database = transaction.database_name
-        request.transaction_id = transaction.token
-        return self._connection.call(method, request)
+        return await transaction.link.call(rpc, request)
 
 
 def _is_btree(store: types_pb2.Store) -> bool:

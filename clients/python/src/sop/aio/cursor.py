@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Iterator, Optional
+from typing import Any, AsyncIterator, Optional
 
+from sop.aio.transaction import Transaction
 from sop.options import PagingDirection, PagingInfo, ValueDataSize
-from sop.transaction import Transaction
 from sop.v1 import btree_pb2, types_pb2
 
 # Steps read ahead: one item first, then four times as many each time up to this.
@@ -46,25 +46,25 @@ class Cursor:
         self._ahead: Optional[_Ahead] = None
         self._step = 1
 
-    def seek(
+    async def seek(
         self,
         target: btree_pb2.SeekTarget,
         key: Optional[types_pb2.Key] = None,
         item_id: bytes = b"",
     ) -> bool:
         """Goes to an item; False if there is none."""
-        self._queue.flush()
+        await self._queue.flush()
         request = self._about(btree_pb2.SeekRequest(target=target, item_id=item_id))
         request.content = self._content
         if key is not None:
             request.key.CopyFrom(key)
-        answer = self._call("Seek", request)
+        answer = await self._call("Seek", request)
         self._ahead, self._off_end, self._step = None, None, 1
         self._key = key
         self._stand_on(answer.item if answer.HasField("item") else None)
         return self._item is not None
 
-    def step(self, direction: types_pb2.Direction) -> bool:
+    async def step(self, direction: types_pb2.Direction) -> bool:
         """Goes to the next item in `direction`; False, and off the end, if there is none.
 
         From nowhere, or from off the other end, that is the first one in that direction.
@@ -73,15 +73,15 @@ class Cursor:
             return False
         if self._key is None or self._off_end is not None:
             first = direction == _FORWARD
-            return self.seek(
+            return await self.seek(
                 btree_pb2.SEEK_TARGET_FIRST if first else btree_pb2.SEEK_TARGET_LAST
             )
         ahead = self._ahead
         fits = ahead is not None and ahead.direction == direction
         if ahead is None or not fits or ahead.version != self._queue.version:
-            ahead = self._ahead = self._read_ahead(direction)
+            ahead = self._ahead = await self._read_ahead(direction)
         elif not ahead.items and not ahead.is_last:
-            ahead = self._ahead = self._read_ahead(direction)
+            ahead = self._ahead = await self._read_ahead(direction)
         if not ahead.items:
             self._off_end = direction
             self._item = None
@@ -89,19 +89,19 @@ class Cursor:
         self._stand_on(ahead.items.pop(0))
         return True
 
-    def item(self, with_value: bool) -> Optional[types_pb2.Item]:
+    async def item(self, with_value: bool) -> Optional[types_pb2.Item]:
         """The item it is at as the transaction sees it now; None if it is not at an item."""
         if self._item is None:
             return None
         changed = self._item_version != self._queue.version
         if changed or (with_value and not self._item.HasField("value")):
-            self._queue.flush()
+            await self._queue.flush()
             # A key alone says which item: the fields that ride on may have changed.
             request = self._about(btree_pb2.SeekRequest(target=btree_pb2.SEEK_TARGET_EXACT))
             request.content = types_pb2.ITEM_CONTENT_ITEMS if with_value else self._content
             request.key.CopyFrom(self._item.key)
             request.item_id = self._item.item_id
-            answer = self._call("Seek", request)
+            answer = await self._call("Seek", request)
             self._stand_on(answer.item if answer.HasField("item") else None)
         return self._item
 
@@ -109,16 +109,16 @@ class Cursor:
         """The key and id of the item it is at, without asking the server."""
         return self._item
 
-    def read(self, paging: PagingInfo, content: types_pb2.ItemContent) -> list[types_pb2.Item]:
+    async def read(self, paging: PagingInfo, content: types_pb2.ItemContent) -> list[types_pb2.Item]:
         """The items that PagingInfo means; then stands on the first one behind them."""
         backward = paging.direction == PagingDirection.Backward
         direction = _BACKWARD if backward else _FORWARD
         wanted = paging.fetch_count or paging.page_size
-        self._queue.flush()
+        await self._queue.flush()
         if self._off_end == direction or wanted <= 0:
             return []
         skip = max(paging.page_offset, 0) * paging.page_size
-        items = list(self._walk(direction, content, skip, wanted + 1))
+        items = [each async for each in self._walk(direction, content, skip, wanted + 1)]
         behind = items[wanted] if len(items) > wanted else None
         self._ahead, self._step = None, 1
         if behind is not None:
@@ -128,18 +128,18 @@ class Cursor:
             self._off_end, self._item = direction, None
         return items[:wanted]
 
-    def _walk(
+    async def _walk(
         self, direction: types_pb2.Direction, content: types_pb2.ItemContent, skip: int, wanted: int
-    ) -> Iterator[types_pb2.Item]:
+    ) -> AsyncIterator[types_pb2.Item]:
         """`wanted` items after `skip` ones, from where the cursor is, its own item included."""
         request = self._about(btree_pb2.ReadPageRequest(direction=direction, content=content))
         if self._key is not None and self._off_end is None:
-            self._start_here(request, direction)
+            await self._start_here(request, direction)
         if skip and not request.HasField("after"):
             request.offset, skip = skip, 0
         while wanted > 0:
             request.page_size = min(skip + wanted, _LONGEST_PAGE)
-            answer = self._call("ReadPage", request)
+            answer = await self._call("ReadPage", request)
             for item in answer.items:
                 if skip:
                     skip -= 1
@@ -150,7 +150,7 @@ class Cursor:
                 return
             request.page_token = answer.next_page_token
 
-    def _start_here(self, request: Any, direction: types_pb2.Direction) -> None:
+    async def _start_here(self, request: Any, direction: types_pb2.Direction) -> None:
         """Lets a page begin with the item the cursor is at, or the one behind its place."""
         if self._item is not None and self._item.item_id:
             # A range names keys only; among equal ones the page begins behind the one before.
@@ -160,7 +160,7 @@ class Cursor:
             )
             seek.key.CopyFrom(self._item.key)
             seek.content = types_pb2.ITEM_CONTENT_KEYS
-            answer = self._call("Seek", seek)
+            answer = await self._call("Seek", seek)
             if answer.HasField("item"):
                 request.after.key.CopyFrom(answer.item.key)
                 request.after.item_id = answer.item.item_id
@@ -170,8 +170,8 @@ class Cursor:
             request.range.end.CopyFrom(self._key)
             request.range.end_inclusive = True
 
-    def _read_ahead(self, direction: types_pb2.Direction) -> _Ahead:
-        self._queue.flush()
+    async def _read_ahead(self, direction: types_pb2.Direction) -> _Ahead:
+        await self._queue.flush()
         request = self._about(
             btree_pb2.ReadPageRequest(
                 direction=direction, content=self._content, page_size=self._step
@@ -180,7 +180,7 @@ class Cursor:
         request.after.key.CopyFrom(self._key)
         if self._item is not None:
             request.after.item_id = self._item.item_id
-        answer = self._call("ReadPage", request)
+        answer = await self._call("ReadPage", request)
         self._step = min(self._step * 4, _LONGEST_STEP)
         return _Ahead(direction, self._queue.version, list(answer.items), answer.end)
 
@@ -191,12 +191,9 @@ class Cursor:
             self._key = item.key
 
     def _about(self, request: Any) -> Any:
-        request.database = self._transaction.database_name
         request.store = self._store
-        request.transaction_id = self._transaction.token
         return request
 
-    def _call(self, rpc: str, request: Any) -> Any:
-        connection = self._transaction.connection
-        return connection.call(getattr(connection.btrees, rpc), request)
+    async def _call(self, rpc: str, request: Any) -> Any:
+        return await self._transaction.link.call(rpc, request)
 

@@ -1,0 +1,482 @@
+"""B-tree stores: what can be done with one inside a transaction."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any, AsyncIterator, Generic, Mapping, Optional, Sequence, Union
+
+from sop.aio.bulk import add_columns
+from sop.aio.cursor import Cursor
+from sop.aio.reader import KEYS_PER_GET, Reader
+from sop.aio.results import WriteResult
+from sop.aio.transaction import Transaction
+from sop.arrays import Arrays
+from sop.batch import Write, WriteKind
+from sop.context import Context, current_context, takes_context
+from sop.decoding import ItemDecoder, id_bytes, id_text
+from sop.errors import InvalidArgumentError, InvalidKeyError, LimitExceededError
+from sop.errors import UnimplementedError
+from sop.frames import ColumnsToAdd, columns_of_frame, frame_of, key_names, pandas
+from sop.keys import Descending, IndexFieldSpecification, IndexSpecification, RideOn
+from sop.options import (
+    BtreeOptions,
+    Item,
+    K,
+    KeyRange,
+    Page,
+    PagingDirection,
+    PagingInfo,
+    Relation,
+    StoreInfo,
+    V,
+    ValueDataSize,
+)
+from sop.scalars import Timestamp, from_key, from_value, to_key, to_value
+from sop.v1 import btree_pb2, types_pb2
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+    from pandas import DataFrame
+
+    ArrayKeys = Union[NDArray[Any], Mapping[str, NDArray[Any]]]
+
+__all__ = [
+    "Arrays",
+    "Btree",
+    "BtreeOptions",
+    "Descending",
+    "IndexFieldSpecification",
+    "IndexSpecification",
+    "Item",
+    "KeyRange",
+    "Page",
+    "PagingDirection",
+    "PagingInfo",
+    "Relation",
+    "RideOn",
+    "StoreInfo",
+    "Timestamp",
+    "ValueDataSize",
+    "WriteResult",
+]
+
+_NOT_GIVEN: Any = object()
+# Items of the first page that an iteration reads, how much longer each next one is, the longest.
+_FIRST_PAGE = 64
+_GROWTH = 4
+_LONGEST_PAGE = 10_000
+# Above these the server could only say that the message is too large; below it checks itself.
+_LARGEST_SENT_KEY = 64 * 1024
+_LARGEST_SENT_VALUE = 4 * 1024 * 1024 - 2 * _LARGEST_SENT_KEY
+_LARGEST_VALUE = 64 * 1024 * 1024
+_KEY_LIMIT = {"limit": "4096"}
+
+
+class Btree(Generic[K, V]):
+    """An open store in a transaction. Confined to the transaction's thread.
+
+    Keys are scalars, dicts or dataclasses; values are text, bytes or anything that JSON holds.
+    Without `key_type` and `value_type` dataclasses come back as dicts.
+    Writes are collected and sent in batches; see WriteResult. Reads send what they depend on first.
+    """
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        store: types_pb2.Store,
+        key_type: Optional[type[K]] = None,
+        value_type: Optional[type[V]] = None,
+    ) -> None:
+        self._transaction = transaction
+        self._decoder = ItemDecoder(key_type, value_type)
+        self._reader = Reader(transaction, store, self._decoder)
+        self._queue = transaction.queue_of(store.name)
+        size = self._reader.info.value_data_size or ValueDataSize.Medium
+        self._cursor = Cursor(transaction, store.name, size)
+
+    @property
+    def name(self) -> str:
+        """The store's name."""
+        return self._reader.store.name
+
+    @takes_context
+    async def add(self, items: Union[Item[K, V], Sequence[Item[K, V]]]) -> WriteResult:
+        """Adds; false where the key of a unique store is there already."""
+        return await self._write(WriteKind.ADD, _listed(items))
+
+    @takes_context
+    async def add_if_not_exists(self, items: Union[Item[K, V], Sequence[Item[K, V]]]) -> WriteResult:
+        """Adds; false where the key is there already, in stores that are not unique, too."""
+        return await self._write(WriteKind.ADD_IF_NOT_EXISTS, _listed(items))
+
+    @takes_context
+    async def update(self, items: Union[Item[K, V], Sequence[Item[K, V]]]) -> WriteResult:
+        """Replaces values; false where the key is not there."""
+        return await self._write(WriteKind.UPDATE, _listed(items))
+
+    @takes_context
+    async def upsert(self, items: Union[Item[K, V], Sequence[Item[K, V]]]) -> WriteResult:
+        """Adds, or replaces where the key is there; always true."""
+        return await self._write(WriteKind.UPSERT, _listed(items))
+
+    @takes_context
+    async def update_key(self, items: Union[Item[K, V], K, Sequence[Item[K, V]]]) -> WriteResult:
+        """Replaces fields that ride on a key; the value stays. False where the key is not there."""
+        return await self._write(WriteKind.UPDATE_KEY, [_as_item(each) for each in _listed(items)])
+
+    @takes_context
+    async def remove(
+        self, keys: Union[K, Item[K, V], Sequence[Union[K, Item[K, V]]]], value: V = _NOT_GIVEN
+    ) -> WriteResult:
+        """Removes one key or item, or a list; false where one is not there.
+
+        With `value` the item must have that value: among equal keys the first that does goes.
+        """
+        items = [_as_item(each) for each in _listed(keys)]
+        if value is _NOT_GIVEN:
+            return await self._write(WriteKind.REMOVE, items)
+        if len(items) != 1:
+            raise InvalidArgumentError(f"remove takes one key with a value, not {len(items)}")
+        write = self._make_write(WriteKind.REMOVE, items[0])
+        assert write.item is not None
+        write.item.value.CopyFrom(_sendable(to_value(value)))
+        return await self._put([write])
+
+    @takes_context
+    async def find(self, key: K) -> bool:
+        """Goes to the first item with this key. If there is none, next and previous lead to the
+        neighbours of where it would be.
+        """
+        return await self._cursor.seek(btree_pb2.SEEK_TARGET_EXACT, to_key(key))
+
+    @takes_context
+    async def find_with_id(self, key: K, id: Union[str, uuid.UUID]) -> bool:
+        """Goes to the item with this key and id, in a store that is not unique."""
+        return await self._cursor.seek(btree_pb2.SEEK_TARGET_EXACT, to_key(key), id_bytes(id))
+
+    @takes_context
+    async def first(self) -> bool:
+        """Goes to the first item; false if the store is empty."""
+        return await self._cursor.seek(btree_pb2.SEEK_TARGET_FIRST)
+
+    @takes_context
+    async def last(self) -> bool:
+        """Goes to the last item; false if the store is empty."""
+        return await self._cursor.seek(btree_pb2.SEEK_TARGET_LAST)
+
+    @takes_context
+    async def next(self) -> bool:
+        """Goes one item on; false, and off the end, behind the last."""
+        return await self._cursor.step(types_pb2.DIRECTION_FORWARD)
+
+    @takes_context
+    async def previous(self) -> bool:
+        """Goes one item back; false, and off the end, before the first."""
+        return await self._cursor.step(types_pb2.DIRECTION_BACKWARD)
+
+    @takes_context
+    async def get_current_key(self) -> Optional[K]:
+        """The key that the cursor is at; None if it is at no item."""
+        item = await self._cursor.item(with_value=False)
+        if item is None:
+            return None
+        key: K = from_key(item.key, self._decoder.key_type)
+        return key
+
+    @takes_context
+    async def get_current_value(self) -> Optional[V]:
+        """The value that the cursor is at; None if it is at no item."""
+        item = await self._cursor.item(with_value=True)
+        if item is None:
+            return None
+        value: V = from_value(item.value, self._decoder.value_type)
+        return value
+
+    @takes_context
+    async def get_current_item(self) -> Optional[Item[K, V]]:
+        """The item that the cursor is at; None if it is at no item."""
+        item = await self._cursor.item(with_value=True)
+        return self._decoder.of_message(item) if item is not None else None
+
+    @takes_context
+    async def update_current_value(self, value: V) -> WriteResult:
+        """Replaces the value that the cursor is at."""
+        current = self._current()
+        return await self._write(WriteKind.UPDATE, [Item(current.key, value, id_text(current.item_id))])
+
+    @takes_context
+    async def update_current_key(self, key: Union[K, Item[K, V]]) -> WriteResult:
+        """Replaces fields that ride on the key that the cursor is at."""
+        changed = _as_item(key).key
+        return await self._write(
+            WriteKind.UPDATE_KEY, [Item(changed, id=id_text(self._current().item_id))]
+        )
+
+    @takes_context
+    async def update_current_item(self, item: Item[K, V]) -> WriteResult:
+        """Replaces value and ride-on fields of the item that the cursor is at."""
+        named = Item(item.key, item.value, id_text(self._current().item_id))
+        return await self._write(WriteKind.UPDATE, [named])
+
+    @takes_context
+    async def remove_current_item(self) -> WriteResult:
+        """Removes the item that the cursor is at; next leads to the one behind it."""
+        current = self._current()
+        return await self._write(WriteKind.REMOVE, [Item(current.key, id=id_text(current.item_id))])
+
+    @takes_context
+    async def get_keys(self, paging: Optional[PagingInfo] = None) -> list[Item[K, V]]:
+        """Items without values, from the cursor on, which then is behind them; values are not
+        read from disk.
+        """
+        found = await self._cursor.read(paging or PagingInfo(), types_pb2.ITEM_CONTENT_KEYS)
+        return [self._decoder.of_message(each) for each in found]
+
+    @takes_context
+    async def get_items(self, paging: Optional[PagingInfo] = None) -> list[Item[K, V]]:
+        """Items with values, from the cursor on, which then is behind them."""
+        found = await self._cursor.read(paging or PagingInfo(), types_pb2.ITEM_CONTENT_ITEMS)
+        for each in found:
+            if not each.HasField("value"):
+                each.CopyFrom(await self._reader.fetch_one(each.key, each.item_id) or each)
+        return [self._decoder.of_message(each) for each in found]
+
+    @takes_context
+    async def get_values(
+        self, keys: Union[Item[K, V], K, Sequence[Union[Item[K, V], K]]]
+    ) -> list[Item[K, V]]:
+        """The items of these keys that are there, with values, in the order of the keys."""
+        await self._queue.flush()
+        wanted = [_as_item(each) for each in _listed(keys)]
+        found: list[types_pb2.Item] = []
+        if any(each.id for each in wanted):
+            for each in wanted:
+                one = await self._reader.fetch_one(to_key(each.key), id_bytes(each.id))
+                found += [one] if one is not None else []
+        else:
+            messages = [to_key(each.key) for each in wanted]
+            for start in range(0, len(messages), KEYS_PER_GET):
+                found += await self._reader.get(messages[start : start + KEYS_PER_GET])
+        return [self._decoder.of_message(each) for each in found]
+
+    @takes_context
+    def items(
+        self,
+        begin: Optional[K] = None,
+        end: Optional[K] = None,
+        prefix: Optional[K] = None,
+        *,
+        within: Optional[KeyRange[K]] = None,
+        keys_only: bool = False,
+        backward: bool = False,
+    ) -> AsyncIterator[Item[K, V]]:
+        """Goes through the items in [begin, end) whose key starts with `prefix`: text or bytes by
+        their first ones, records by their leading index fields. The cursor stays where it is.
+
+        `within` says more about the range, instead of the three. Pages are read as the iteration
+        goes on, so that the transaction is free for other calls in between; what these write
+        ahead of it is met.
+        """
+        chosen = within or KeyRange(begin, end, prefix)
+        request = _page_request(chosen, keys_only, backward)
+        request.page_size = _FIRST_PAGE
+        return self._each(self._reader.pages(request, _GROWTH, current_context()))
+
+    def __aiter__(self) -> AsyncIterator[Item[K, V]]:
+        """Goes through all items in order, as items() does."""
+        return self.items()
+
+    @takes_context
+    def pages(
+        self,
+        page_size: int = 100,
+        *,
+        within: Optional[KeyRange[K]] = None,
+        token: Optional[bytes] = None,
+        keys_only: bool = False,
+        backward: bool = False,
+    ) -> AsyncIterator[Page[K, V]]:
+        """Goes through the items of a range page by page. The cursor stays where it is.
+
+        A page ends after `page_size` items or 1 MiB. Its `token` goes on behind it: with the same
+        range and direction, at any later time.
+        """
+        request = _page_request(within or KeyRange(), keys_only, backward)
+        if not 1 <= page_size <= _LONGEST_PAGE:
+            raise InvalidArgumentError(
+                f"page_size is {page_size}: allowed are 1 to {_LONGEST_PAGE}",
+                metadata={"field": "page_size", "limit": str(_LONGEST_PAGE)},
+            )
+        request.page_size = page_size
+        if token is not None:
+            request.page_token = token
+        return self._reader.pages(request, 1, current_context())
+
+    @takes_context
+    async def count(
+        self,
+        begin: Optional[K] = None,
+        end: Optional[K] = None,
+        prefix: Optional[K] = None,
+        *,
+        within: Optional[KeyRange[K]] = None,
+    ) -> int:
+        """The exact number of items, of all or of those that items() would give."""
+        await self._queue.flush()
+        request = btree_pb2.CountRequest()
+        request.range.CopyFrom((within or KeyRange(begin, end, prefix)).to_message())
+        count: int = (await self._reader.call("Count", request)).count
+        return count
+
+    @takes_context
+    async def to_numpy(
+        self, within: Optional[KeyRange[K]] = None, value_type: Optional[DTypeLike] = None
+    ) -> Arrays:
+        """Keys and values of a range as numpy arrays, decoded column by column.
+
+        Values are bytes of a fixed size as that dtype if `value_type` is given (several of it per
+        value make a second dimension); otherwise bytes of one size are of the dtype V, and all
+        else is Python objects. MissingDependencyError without numpy.
+        """
+        return await self._reader.all_arrays(_scan_request(within), value_type)
+
+    @takes_context
+    def array_pages(
+        self, within: Optional[KeyRange[K]] = None, value_type: Optional[DTypeLike] = None
+    ) -> AsyncIterator[Arrays]:
+        """to_numpy() page by page, in bounded memory; each array is a view of its page, or new."""
+        return self._reader.arrays(_scan_request(within), value_type, current_context())
+
+    @takes_context
+    async def add_arrays(self, keys: ArrayKeys, values: Any, replace: bool = False) -> int:
+        """Adds an item per element of numpy arrays; how many were added.
+
+        `keys` is an array for scalar keys, or a dict of one per field. A row of a numeric array is
+        a value of its bytes, to be read with to_numpy(value_type=...); other elements become
+        values as in add(). Those already there stay as they are; with `replace` they are replaced.
+        """
+        await self._queue.flush()
+        self._transaction.check_usable()
+        return await add_columns(self, self._reader, ColumnsToAdd.of(keys, values, replace))
+
+    @takes_context
+    async def to_pandas(self, within: Optional[KeyRange[K]] = None) -> DataFrame:
+        """The items of a range as a pandas DataFrame: a column per field of the key (`key` if it is
+        a scalar), then one per member of the values if all are JSON objects, else `value`.
+        MissingDependencyError without pandas.
+        """
+        pandas()
+        return frame_of(await self._reader.all_arrays(_scan_request(within), None))
+
+    @takes_context
+    async def add_frame(
+        self,
+        frame: DataFrame,
+        key: Union[str, Sequence[str], None] = None,
+        replace: bool = False,
+    ) -> int:
+        """Adds an item per row of a pandas DataFrame; how many were added.
+
+        `key` names the column of scalar keys, or the list of those that are fields of the key; by
+        default those that the store knows. The other columns make a JSON object per row, a single
+        one named `value` is the value itself; what is missing in a row is null. Rows already there
+        stay as they are; with `replace` they are replaced.
+        """
+        await self._queue.flush()
+        self._transaction.check_usable()
+        schema, index = await self._reader.schema(), self._reader.store.options.index
+        columns = columns_of_frame(frame, key_names(schema, index, key, list(frame.columns)))
+        columns.replace = replace
+        return await add_columns(self, self._reader, columns)
+
+    def is_unique(self, ctx: Optional[Context] = None) -> bool:
+        """Whether keys are unique."""
+        return bool(self._reader.info.is_unique)
+
+    @takes_context
+    async def get_store_info(self) -> StoreInfo:
+        """Options, types and count as the transaction sees them now."""
+        await self._reader.refresh()
+        return self._reader.info
+
+    def in_transaction(self, transaction: Transaction) -> "Btree[K, V]":
+        """The same store in another transaction of its database, without asking the server."""
+        known, decoder = self._reader.store, self._decoder
+        return Btree(transaction, known, decoder.key_type, decoder.value_type)
+
+    async def _each(self, pages: AsyncIterator[Page[K, V]]) -> AsyncIterator[Item[K, V]]:
+        async for page in pages:
+            for item in page.items:
+                yield item
+
+    async def _write(self, kind: WriteKind, items: Sequence[Item[Any, Any]]) -> WriteResult:
+        return await self._put([self._make_write(kind, item) for item in items])
+
+    async def _put(self, writes: list[Write]) -> WriteResult:
+        self._transaction.check_usable()
+        await self._queue.put(writes)
+        return WriteResult(self._queue, writes)
+
+    @staticmethod
+    def _make_write(kind: WriteKind, item: Item[Any, Any]) -> Write:
+        if not isinstance(item, Item):
+            raise InvalidArgumentError(
+                f"expected sop.Item or a list of them, not {type(item).__name__}"
+            )
+        message = types_pb2.WriteItem(key=to_key(item.key))
+        if message.key.ByteSize() > _LARGEST_SENT_KEY:
+            size = message.key.ByteSize()
+            raise InvalidKeyError(f"key has {size} bytes: allowed are 4096", metadata=_KEY_LIMIT)
+        if kind not in (WriteKind.REMOVE, WriteKind.UPDATE_KEY):
+            message.value.CopyFrom(_sendable(to_value(item.value)))
+        if item.id and kind not in (WriteKind.ADD, WriteKind.ADD_IF_NOT_EXISTS):
+            message.item_id = id_bytes(item.id)
+        return Write(kind, message)
+
+    def _current(self) -> types_pb2.Item:
+        item = self._cursor.place()
+        if item is None:
+            raise InvalidArgumentError(
+                "the cursor is at no item: call find, first, last or next before",
+                metadata={"store": self.name},
+            )
+        return item
+
+
+def _sendable(value: types_pb2.Value) -> types_pb2.Value:
+    """The value, unless it needs the streams that come in a later release."""
+    size = len(value.content)
+    if size > _LARGEST_VALUE:
+        raise LimitExceededError(
+            f"value has {size} bytes: allowed are {_LARGEST_VALUE}",
+            metadata={"limit": str(_LARGEST_VALUE)},
+        )
+    if size > _LARGEST_SENT_VALUE:
+        raise UnimplementedError(f"value has {size} bytes: streamed values are not in this release")
+    return value
+
+
+def _listed(given: Any) -> Sequence[Any]:
+    return given if isinstance(given, (list, tuple)) else [given]
+
+
+def _as_item(given: Any) -> Item[Any, Any]:
+    return given if isinstance(given, Item) else Item(given)
+
+
+def _page_request(
+    within: KeyRange[Any], keys_only: bool, backward: bool
+) -> btree_pb2.ReadPageRequest:
+    request = btree_pb2.ReadPageRequest(range=within.to_message())
+    keys, items = types_pb2.ITEM_CONTENT_KEYS, types_pb2.ITEM_CONTENT_ITEMS
+    request.content = keys if keys_only else items
+    if backward:
+        request.direction = types_pb2.DIRECTION_BACKWARD
+    return request
+
+
+def _scan_request(within: Optional[KeyRange[Any]]) -> btree_pb2.ScanRequest:
+    chosen = within or KeyRange()
+    return btree_pb2.ScanRequest(
+        range=chosen.to_message(), content=types_pb2.ITEM_CONTENT_ITEMS
+    )

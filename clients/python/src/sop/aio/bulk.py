@@ -1,0 +1,35 @@
+"""Adding many items at once, as packed pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sop.aio.reader import Reader
+from sop.batch import WriteKind
+from sop.frames import ColumnsToAdd
+from sop.v1 import types_pb2
+
+_WRITTEN = (types_pb2.WRITE_OUTCOME_ADDED, types_pb2.WRITE_OUTCOME_REPLACED)
+
+
+async def add_columns(store: Any, reader: Reader, columns: ColumnsToAdd) -> int:
+    """Adds the items of columns to a Btree, whose Reader is given; how many were written."""
+    kind = WriteKind.UPSERT if columns.replace else WriteKind.ADD
+    add = store.upsert if columns.replace else store.add
+    begin = written = 0
+    if len(columns) and not columns.fits(await reader.schema()):
+        # The first one tells the store the types of its keys.
+        written = 1 if await (await add(columns.items(0, 1))) else 0
+        begin = 1
+    schema = await reader.schema()
+    if begin < len(columns) and not columns.fits(schema):
+        # Fields that the first one has not: the server learns them from messages.
+        for start in range(begin, len(columns), 1000):
+            result = await add(columns.items(start, start + 1000))
+            await result
+            written += sum(outcome in ("ADDED", "REPLACED") for outcome in result.outcomes)
+        return written
+    for page in columns.packed(schema, begin):
+        answer = await reader.call(kind.value, kind.request_type(packed=page))
+        written += sum(outcome in _WRITTEN for outcome in answer.report.outcomes)
+    return written

@@ -1,0 +1,132 @@
+"""The stream of a session in asyncio. sop.streams is its twin."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Optional
+
+import grpc
+import grpc.aio
+
+from sop.aio.connection import Connection
+from sop.context import current_timeout
+from sop.errors import CancelledError, DeadlineExceededError, SopError, UnavailableError
+from sop.errors import from_status
+from sop.streams import MOST_BYTES, MOST_REQUESTS
+from sop.v1 import transaction_pb2
+
+_GRACE_SECONDS = 5.0
+
+
+class Stream:
+    """Sends requests without waiting, and sorts their answers. Confined to one event loop.
+
+    At most MOST_REQUESTS and MOST_BYTES wait for answers; send() waits until there is room.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._requests: asyncio.Queue[Any] = asyncio.Queue()
+        self._room = asyncio.Condition()
+        # By id: who waits, and how many bytes were sent.
+        self._waiting: dict[int, tuple[asyncio.Future[Any], int]] = {}
+        self._bytes = 0
+        self._last_id = 0
+        self._call: Any = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._end: Optional[SopError] = None
+
+    async def send(self, request: transaction_pb2.SessionRequest) -> asyncio.Future[Any]:
+        """Sends; the answer is for answer()."""
+        timeout = current_timeout()
+        if timeout is not None:
+            request.timeout.FromNanoseconds(int(timeout * 1e9))
+        size = request.ByteSize()
+        if not self._has_room(size):
+            async with self._room:
+                await self._room.wait_for(lambda: self._end is not None or self._has_room(size))
+        if self._end is not None:
+            raise self._end
+        if self._call is None:
+            self._open()
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._last_id += 1
+        request.id = self._last_id
+        self._waiting[request.id] = (future, size)
+        self._bytes += size
+        self._requests.put_nowait(request)
+        return future
+
+    async def answer(self, future: asyncio.Future[Any]) -> Any:
+        """Waits for an answer. Raises the SopError that it is."""
+        timeout = current_timeout()
+        if future.cancelled():
+            raise CancelledError("nobody waited for the answer")
+        try:
+            longest = timeout + _GRACE_SECONDS if timeout is not None else None
+            answer = await asyncio.wait_for(asyncio.shield(future), longest)
+        except asyncio.TimeoutError as error:
+            raise DeadlineExceededError("no answer in the time that the context gives") from error
+        if answer.WhichOneof("response") == "status":
+            raise from_status(answer.status)
+        return answer
+
+    def peek(self, future: Optional[asyncio.Future[Any]]) -> Any:
+        """The answer if it has come and is not a failure, else None."""
+        done = future is not None and future.done() and not future.cancelled()
+        if future is None or not done or future.exception() is not None:
+            return None
+        return future.result()
+
+    async def close(self) -> None:
+        """Ends the stream: what is open is rolled back, what waits is told so."""
+        await self._finish(UnavailableError("the session is closed"))
+        if self._call is not None:
+            self._call.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _has_room(self, size: int) -> bool:
+        few = len(self._waiting) < MOST_REQUESTS and self._bytes + size <= MOST_BYTES
+        return few or not self._waiting
+
+    def _open(self) -> None:
+        self._call = self.connection.open_stream("Session", None, None)
+        self._tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._read())]
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._call.write(await self._requests.get())
+        except (grpc.RpcError, asyncio.InvalidStateError):
+            pass  # the reader learns why
+
+    async def _read(self) -> None:
+        """Reads answers until the stream ends."""
+        end: SopError = UnavailableError("the server ended the session")
+        try:
+            while (answer := await self._call.read()) is not grpc.aio.EOF:
+                await self._take(answer)
+        except grpc.RpcError as error:
+            end = self.connection.explain(error)
+        await self._finish(end)
+
+    async def _take(self, answer: Any) -> None:
+        future, size = self._waiting.pop(answer.id, (None, 0))
+        self._bytes -= size
+        if future is not None and not future.done():
+            future.set_result(answer)
+        async with self._room:
+            self._room.notify_all()
+
+    async def _finish(self, end: SopError) -> None:
+        self._end = self._end or end
+        waiting = [future for future, _ in self._waiting.values()]
+        self._waiting.clear()
+        for future in waiting:
+            if not future.done():
+                future.set_exception(end)
+                future.exception()  # somebody may wait for it, nobody must
+        async with self._room:
+            self._room.notify_all()
