@@ -44,7 +44,7 @@ def frame_of(arrays: Arrays) -> DataFrame:
             columns[_free(name, columns)] = [each.get(name) for each in values]
     else:
         columns[_free("value", columns)] = values
-    made: DataFrame = pandas().DataFrame(columns)
+    made: DataFrame = pandas().DataFrame(columns).infer_objects()
     return made
 
 

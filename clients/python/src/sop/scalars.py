@@ -48,35 +48,50 @@ def time_of(nanos: int) -> Union[datetime, Timestamp]:
     return _EPOCH + timedelta(microseconds=nanos // 1000)
 
 
+# The members of the oneof of a Scalar and of a Key, which have the same names.
+_MEMBERS: dict[type, str] = {
+    bool: "bool_value",
+    int: "int64_value",
+    float: "double_value",
+    str: "string_value",
+    bytes: "bytes_value",
+}
+
+
 def _fill(target: Any, value: object, field: str) -> None:
-    """Sets the oneof of a Scalar or Key, whose members have the same names."""
+    """Sets the oneof of a Scalar or Key."""
     try:
-        if isinstance(value, bool):
-            target.bool_value = value
-        elif isinstance(value, (Timestamp, datetime)):
-            target.timestamp_nanos = nanos_of(value)
-        elif isinstance(value, int):
-            target.int64_value = value
-        elif isinstance(value, float):
-            target.double_value = value
-        elif isinstance(value, str):
-            target.string_value = value
-        elif isinstance(value, (bytes, bytearray, memoryview)):
-            target.bytes_value = bytes(value)
-        elif isinstance(value, uuid.UUID):
-            target.uuid_value = value.bytes
+        member = _MEMBERS.get(type(value))
+        if member is not None:
+            setattr(target, member, value)
         else:
-            kind = type(value).__name__
-            raise InvalidKeyError(
-                f"{_named(field)} is of type {kind}, which is no type of keys",
-                metadata={"field": field, "type": kind},
-            )
+            _fill_other(target, value, field)
     except ValueError as error:
         reason = f"{INT64_MIN} to {INT64_MAX}" if isinstance(value, int) else "valid UTF-8"
         raise InvalidKeyError(
             f"{_named(field)} is {str(value)[:64]!a}: allowed is {reason}",
             metadata={"field": field, "limit": reason},
         ) from error
+
+
+def _fill_other(target: Any, value: object, field: str) -> None:
+    """The types that are not set as they are, and subclasses of the others."""
+    if isinstance(value, (Timestamp, datetime)):
+        target.timestamp_nanos = nanos_of(value)
+    elif isinstance(value, uuid.UUID):
+        target.uuid_value = value.bytes
+    elif isinstance(value, (bytearray, memoryview)):
+        target.bytes_value = bytes(value)
+    else:
+        for kind, member in _MEMBERS.items():
+            if isinstance(value, kind):
+                setattr(target, member, kind(value))
+                return
+        name = type(value).__name__
+        raise InvalidKeyError(
+            f"{_named(field)} is of type {name}, which is no type of keys",
+            metadata={"field": field, "type": name},
+        )
 
 
 def _named(field: str) -> str:
@@ -100,16 +115,27 @@ def to_key(value: object) -> types_pb2.Key:
     if isinstance(value, types_pb2.Key):
         return value
     key = types_pb2.Key()
+    fill_key(key, value)
+    return key
+
+
+def fill_key(key: types_pb2.Key, value: object) -> None:
+    """See to_key(); `key` is empty."""
+    if type(value) in _MEMBERS:
+        _fill(key, value, "")
+        return
+    if isinstance(value, types_pb2.Key):
+        key.CopyFrom(value)
+        return
     members = _members(value)
     if members is None:
         _fill(key, value, "")
-        return key
+        return
     for name, member in members.items():
         if member is not None:
             _fill(key.record.fields.add(name=name).value, member, name)
     if not key.record.fields:
         raise InvalidKeyError("key is a record without fields")
-    return key
 
 
 def _scalar_of(scalar: Any, kind: Optional[str]) -> Scalar:
@@ -152,19 +178,30 @@ def _plain(value: object) -> object:
 
 def to_value(value: object) -> types_pb2.Value:
     """str is TEXT, bytes are BYTES, everything else is JSON."""
+    made = types_pb2.Value()
+    fill_value(made, value)
+    return made
+
+
+def fill_value(target: types_pb2.Value, value: object) -> None:
+    """See to_value(); `target` is empty."""
     try:
         if isinstance(value, str):
-            return types_pb2.Value(
-                content=value.encode("utf-8"), format=types_pb2.VALUE_FORMAT_TEXT
-            )
-        if isinstance(value, (bytes, bytearray, memoryview)):
-            return types_pb2.Value(content=bytes(value), format=types_pb2.VALUE_FORMAT_BYTES)
-        text = json.dumps(
-            value, default=_plain, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-        )
-        return types_pb2.Value(content=text.encode("utf-8"), format=types_pb2.VALUE_FORMAT_JSON)
+            target.content = value.encode("utf-8")
+            target.format = types_pb2.VALUE_FORMAT_TEXT
+        elif isinstance(value, (bytes, bytearray, memoryview)):
+            target.content = bytes(value)
+            target.format = types_pb2.VALUE_FORMAT_BYTES
+        else:
+            target.content = _to_json(value).encode("utf-8")
+            target.format = types_pb2.VALUE_FORMAT_JSON
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidValueError(f"value cannot be stored: {error}") from error
+
+
+_to_json = json.JSONEncoder(
+    default=_plain, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+).encode
 
 
 def value_of(content: bytes, value_format: int, value_type: Optional[type] = None) -> Any:

@@ -31,7 +31,7 @@ from sop.options import (
     V,
     ValueDataSize,
 )
-from sop.scalars import Timestamp, from_key, from_value, to_key, to_value
+from sop.scalars import Timestamp, fill_key, fill_value, from_key, from_value, to_key
 from sop.v1 import btree_pb2, types_pb2
 
 if TYPE_CHECKING:
@@ -139,7 +139,8 @@ class Btree(Generic[K, V]):
             raise InvalidArgumentError(f"remove takes one key with a value, not {len(items)}")
         write = self._make_write(WriteKind.REMOVE, items[0])
         assert write.item is not None
-        write.item.value.CopyFrom(_sendable(to_value(value)))
+        fill_value(write.item.value, value)
+        _check_size(write.item)
         return await self._put([write])
 
     @takes_context
@@ -423,15 +424,16 @@ class Btree(Generic[K, V]):
             raise InvalidArgumentError(
                 f"expected sop.Item or a list of them, not {type(item).__name__}"
             )
-        message = types_pb2.WriteItem(key=to_key(item.key))
-        if message.key.ByteSize() > _LARGEST_SENT_KEY:
-            size = message.key.ByteSize()
-            raise InvalidKeyError(f"key has {size} bytes: allowed are 4096", metadata=_KEY_LIMIT)
-        if kind not in (WriteKind.REMOVE, WriteKind.UPDATE_KEY):
-            message.value.CopyFrom(_sendable(to_value(item.value)))
+        message = types_pb2.WriteItem()
+        fill_key(message.key, item.key)
+        if kind is not WriteKind.REMOVE and kind is not WriteKind.UPDATE_KEY:
+            fill_value(message.value, item.value)
         if item.id and kind not in (WriteKind.ADD, WriteKind.ADD_IF_NOT_EXISTS):
             message.item_id = id_bytes(item.id)
-        return Write(kind, message)
+        write = Write(kind, message)
+        if write.size_bytes > _LARGEST_SENT_KEY:
+            _check_size(message)
+        return write
 
     def _current(self) -> types_pb2.Item:
         item = self._cursor.place()
@@ -443,9 +445,14 @@ class Btree(Generic[K, V]):
         return item
 
 
-def _sendable(value: types_pb2.Value) -> types_pb2.Value:
-    """The value, unless it needs the streams that come in a later release."""
-    size = len(value.content)
+def _check_size(item: types_pb2.WriteItem) -> None:
+    """Raises for a key that no store takes, and for a value that needs the streams of a later
+    release.
+    """
+    size = item.key.ByteSize()
+    if size > _LARGEST_SENT_KEY:
+        raise InvalidKeyError(f"key has {size} bytes: allowed are 4096", metadata=_KEY_LIMIT)
+    size = len(item.value.content)
     if size > _LARGEST_VALUE:
         raise LimitExceededError(
             f"value has {size} bytes: allowed are {_LARGEST_VALUE}",
@@ -453,7 +460,6 @@ def _sendable(value: types_pb2.Value) -> types_pb2.Value:
         )
     if size > _LARGEST_SENT_VALUE:
         raise UnimplementedError(f"value has {size} bytes: streamed values are not in this release")
-    return value
 
 
 def _listed(given: Any) -> Sequence[Any]:
