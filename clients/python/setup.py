@@ -31,6 +31,7 @@ BLOCKING = (
     (r"\bAsyncGenerator\[(\w+), None\]", r"Generator[\1, None, None]"),
     (r"\bAsync(Generator|Iterator)\b", r"\1"),
     (r"\bAwaitable\[([\w.]+)\]", r"\1"),
+    (r"\bAwaitable, ", ""),
     (r"\bsop\.aio\b", "sop"),
 )
 

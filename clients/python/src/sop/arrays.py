@@ -9,7 +9,7 @@ from uuid import UUID
 from sop import pages
 from sop.errors import InvalidArgumentError, InvalidKeyError, KeyTypeDiffersError
 from sop.errors import MissingDependencyError
-from sop.key_codec import TYPE_BYTES, KeyCodec
+from sop.key_codec import TYPE_BYTES, KeyCodec, text_of
 from sop.scalars import Timestamp, value_of
 from sop.v1 import types_pb2
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SIGN = 1 << 63
+_INFINITY = 0x7FF0_0000_0000_0000
 # Type byte: how many bytes follow it.
 _FIXED = {
     types_pb2.SCALAR_TYPE_BOOL: 1,
@@ -201,6 +202,7 @@ class KeyColumns:
         kinds = {
             types_pb2.SCALAR_TYPE_BOOL: "b",
             types_pb2.SCALAR_TYPE_INT64: "i",
+            types_pb2.SCALAR_TYPE_DOUBLE: "f",
             types_pb2.SCALAR_TYPE_TIMESTAMP: "M",
         }
         return bool(column.dtype.kind == kinds.get(field.type))
@@ -213,11 +215,21 @@ class KeyColumns:
         if field.type == types_pb2.SCALAR_TYPE_BOOL:
             rows[:, 1] = column
         else:
-            is_time = field.type == types_pb2.SCALAR_TYPE_TIMESTAMP
-            numbers = nanos_of_column(column) if is_time else column.astype(np.int64)
-            big = (numbers.view(np.uint64) ^ np.uint64(_SIGN)).astype(">u8")
-            rows[:, 1:] = big.view(np.uint8).reshape(n, 8)
+            rows[:, 1:] = self._ordered_bits(column, field).astype(">u8").view(np.uint8).reshape(n, 8)
         return ~rows if field.descending else rows
+
+    def _ordered_bits(self, column: Any, field: types_pb2.SchemaField) -> Any:
+        """Numbers as unsigned ones of the same order."""
+        np = self._np
+        if field.type == types_pb2.SCALAR_TYPE_DOUBLE:
+            if np.isnan(column).any():
+                raise InvalidKeyError("NaN cannot be a key")
+            # Adding makes 0.0 of -0.0.
+            bits = (column.astype(np.float64) + 0.0).view(np.uint64)
+            return np.where(bits >> np.uint64(63), ~bits, bits | np.uint64(_SIGN))
+        is_time = field.type == types_pb2.SCALAR_TYPE_TIMESTAMP
+        numbers = nanos_of_column(column) if is_time else column.astype(np.int64)
+        return numbers.view(np.uint64) ^ np.uint64(_SIGN)
 
     def _indexed(self, page: PageArrays, order: Sequence[types_pb2.SchemaField]) -> dict[str, Any]:
         np, n = self._np, page.count
@@ -250,15 +262,19 @@ class KeyColumns:
         np = self._np
         self._check_type(rows[:, 0], field)
         payload = np.ascontiguousarray(rows[:, 1:])
-        if field.descending:
+        if _is_down(field):
             payload = ~payload
         if field.type == types_pb2.SCALAR_TYPE_BOOL:
+            if (payload > 1).any():
+                raise InvalidKeyError("key bytes have a bool that is neither 0 nor 1")
             return payload[:, 0] != 0
         if field.type == types_pb2.SCALAR_TYPE_UUID:
             return _objects(np, [UUID(bytes=row.tobytes()) for row in payload])
         bits = payload.view(">u8")[:, 0].astype(np.uint64)
         if field.type == types_pb2.SCALAR_TYPE_DOUBLE:
             plain = np.where(bits >> np.uint64(63), bits ^ np.uint64(_SIGN), ~bits)
+            if (plain & np.uint64(_SIGN - 1) > _INFINITY).any() or (plain == _SIGN).any():
+                raise InvalidKeyError("key bytes have NaN or -0.0")
             return plain.view(np.float64)
         numbers = (bits ^ np.uint64(_SIGN)).view(np.int64)
         is_time = field.type == types_pb2.SCALAR_TYPE_TIMESTAMP
@@ -286,7 +302,7 @@ class KeyColumns:
         if b"\x00\xff" in content:
             parts = [part.replace(b"\x00\xff", b"\x00") for part in parts]
         is_text = field.type == types_pb2.SCALAR_TYPE_STRING
-        made = [part.decode() for part in parts] if is_text else parts
+        made = [text_of(part) for part in parts] if is_text else parts
         return _objects(np, made), stops + 2
 
     def _riding(self, page: PageArrays) -> dict[str, Any]:
@@ -336,10 +352,14 @@ class KeyColumns:
         return _objects(self._np, content)
 
     def _check_type(self, types: Any, field: types_pb2.SchemaField) -> None:
-        is_indexed = field.HasField("index_position")
-        wanted = TYPE_BYTES[field.type] ^ (0xFF if field.descending and is_indexed else 0)
+        wanted = TYPE_BYTES[field.type] ^ (0xFF if _is_down(field) else 0)
         if (types != wanted).any():
             raise KeyTypeDiffersError(f"key bytes do not fit field {field.name!r} of the store")
+
+
+def _is_down(field: types_pb2.SchemaField) -> bool:
+    """What rides on has no direction."""
+    return field.descending and field.HasField("index_position")
 
 
 def python_list(column: Any) -> list[Any]:

@@ -91,7 +91,7 @@ def decode_scalar(encoded: bytes, start: int = 0) -> DecodedField:
     size = _FIXED_SIZES.get(code)
     if size is None and code not in (STRING, BYTES):
         raise InvalidKeyError(f"key bytes have the unknown type {code:#04x}")
-    end = start + 1 + size if size is not None else _end_of_text(encoded, start + 1, descending)
+    end = start + 1 + size if size is not None else _end_oftext_of(encoded, start + 1, descending)
     if end > len(encoded):
         raise InvalidKeyError("key bytes end inside a field")
     payload = encoded[start + 1 : end]
@@ -100,7 +100,7 @@ def decode_scalar(encoded: bytes, start: int = 0) -> DecodedField:
     return DecodedField(_value(code, payload), descending, end)
 
 
-def _end_of_text(encoded: bytes, start: int, descending: bool) -> int:
+def _end_oftext_of(encoded: bytes, start: int, descending: bool) -> int:
     zero, escape, finish = (0xFF, 0x00, 0xFE) if descending else (0x00, 0xFF, 0x01)
     while True:
         at = encoded.find(zero, start)
@@ -123,14 +123,15 @@ def _value(code: int, payload: bytes) -> Scalar:
     if code == BYTES:
         return payload[:-2].replace(b"\x00\xff", b"\x00")
     if code == STRING:
-        return _text(payload[:-2].replace(b"\x00\xff", b"\x00"))
+        return text_of(payload[:-2].replace(b"\x00\xff", b"\x00"))
     bits: int = struct.unpack(">Q", payload)[0]
     if code == DOUBLE:
         return _double(bits)
     return time_of(bits - _SIGN) if code == TIMESTAMP else bits - _SIGN
 
 
-def _text(content: bytes) -> str:
+def text_of(content: bytes) -> str:
+    """UTF-8 as text. InvalidKeyError if it is not."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -205,7 +206,7 @@ class KeyCodec:
             texts = joined[:-2].split(b"\x00\x01@")
             if len(texts) == n and joined[:1] == b"@" and joined[-2:] == b"\x00\x01":
                 texts[0] = texts[0][1:]
-                return [_text(each) for each in texts]
+                return [text_of(each) for each in texts]
         return [self._take(key, 0, field)[0] for key in keys]
 
     def _take_ride_on(self, ride_on: bytes, found: dict[int, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum, IntEnum
-from typing import Generic, Mapping, Optional, Sequence, TypeVar, Union
+from typing import Any, Generic, Mapping, Optional, Sequence, TypeVar, Union
 
 from sop.keys import IndexFieldSpecification, IndexSpecification, schema_of
 from sop.scalars import to_key
@@ -13,6 +13,16 @@ from sop.v1 import database_pb2, transaction_pb2, types_pb2
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+class _NotGiven:
+    """Where None is a value like others."""
+
+    def __repr__(self) -> str:
+        return "NOT_GIVEN"
+
+
+NOT_GIVEN: Any = _NotGiven()
 
 
 class ValueDataSize(Enum):

@@ -19,6 +19,7 @@ from sop.errors import UnimplementedError
 from sop.frames import ColumnsToAdd, columns_of_frame, frame_of, key_names, pandas
 from sop.keys import Descending, IndexFieldSpecification, IndexSpecification, RideOn
 from sop.options import (
+    NOT_GIVEN,
     BtreeOptions,
     Item,
     K,
@@ -60,7 +61,6 @@ __all__ = [
     "WriteResult",
 ]
 
-_NOT_GIVEN: Any = object()
 # Items of the first page that an iteration reads, how much longer each next one is, the longest.
 _FIRST_PAGE = 64
 _GROWTH = 4
@@ -126,14 +126,14 @@ class Btree(Generic[K, V]):
 
     @takes_context
     async def remove(
-        self, keys: Union[K, Item[K, V], Sequence[Union[K, Item[K, V]]]], value: V = _NOT_GIVEN
+        self, keys: Union[K, Item[K, V], Sequence[Union[K, Item[K, V]]]], value: V = NOT_GIVEN
     ) -> WriteResult:
         """Removes one key or item, or a list; false where one is not there.
 
         With `value` the item must have that value: among equal keys the first that does goes.
         """
         items = [_as_item(each) for each in _listed(keys)]
-        if value is _NOT_GIVEN:
+        if value is NOT_GIVEN:
             return await self._write(WriteKind.REMOVE, items)
         if len(items) != 1:
             raise InvalidArgumentError(f"remove takes one key with a value, not {len(items)}")
