@@ -65,9 +65,11 @@ class Connection:
         self._acquaintance = Acquaintance(address)
         self._channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
         self._methods = methods_of(self._channel)
+        self._is_closed = False
 
     def close(self) -> None:
         """Ends what is under way with CancelledError."""
+        self._is_closed = True
         self._channel.close()
 
     def call(self, rpc: str, request: Any) -> Any:
@@ -87,7 +89,7 @@ class Connection:
             try:
                 return self.call(rpc, request)
             except UnavailableError:
-                if not self._acquaintance.has_answered or not backoff.wait():
+                if self._is_closed or not self._acquaintance.has_answered or not backoff.wait():
                     raise
 
     def start(self, rpc: str, request: Any) -> Any:

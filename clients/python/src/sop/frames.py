@@ -87,6 +87,19 @@ class ColumnsToAdd:
         rows = [dict(zip(columns, row)) for row in zip(*columns.values())]
         return [Item(row, value) for row, value in zip(rows, values)]
 
+    def move_fullest_first(self) -> None:
+        """Lets the items begin with one that has all fields of the key, if there is one."""
+        np = numpy()
+        missing = np.zeros(len(self), int)
+        for column in self.keys.values():
+            if column.dtype.kind == "O":
+                missing += [each is None for each in column]
+        first = int(missing.argmin())
+        order = [first, *range(first), *range(first + 1, len(self))]
+        self.keys = {name: column[order] for name, column in self.keys.items()}
+        is_array = hasattr(self.values, "dtype")
+        self.values = self.values[order] if is_array else [self.values[each] for each in order]
+
     def fits(self, schema: types_pb2.KeySchema) -> bool:
         """Whether the store knows all fields, so that keys can be encoded here."""
         is_record = schema.shape == types_pb2.KEY_SHAPE_RECORD

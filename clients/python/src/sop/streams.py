@@ -27,7 +27,8 @@ _GRACE_SECONDS = 5.0
 class Stream:
     """Sends requests without waiting, and sorts their answers. Thread-safe.
 
-    At most MOST_REQUESTS and MOST_BYTES wait for answers; send() waits until there is room.
+    At most MOST_REQUESTS and MOST_BYTES wait for answers; send() waits until there is room. When
+    it breaks, all that waits for answers is told so, and the next begin opens it anew.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -40,9 +41,12 @@ class Stream:
         self._last_id = 0
         self._call: Any = None
         self._end: Optional[SopError] = None
+        self._is_closed = False
+        # Grows with each opening: what belongs to one is lost with it.
+        self.opening = 1
 
-    def send(self, request: transaction_pb2.SessionRequest) -> Future[Any]:
-        """Sends; the answer is for answer()."""
+    def send(self, request: transaction_pb2.SessionRequest, opening: int = 0) -> Future[Any]:
+        """Sends in that opening, or in any; the answer is for answer()."""
         timeout = current_timeout()
         if timeout is not None:
             request.timeout.FromNanoseconds(int(timeout * 1e9))
@@ -50,9 +54,11 @@ class Stream:
         future: Future[Any] = Future()
         with self._lock:
             self._lock.wait_for(lambda: self._end is not None or self._has_room(size))
-            if self._end is not None:
+            if self._end is not None and (opening or self._is_closed):
                 raise self._end
-            if self._call is None:
+            if opening not in (0, self.opening):
+                raise UnavailableError("the session broke meanwhile")
+            if self._call is None or self._end is not None:
                 self._open()
             self._last_id += 1
             request.id = self._last_id
@@ -82,6 +88,7 @@ class Stream:
 
     def close(self) -> None:
         """Ends the stream: what is open is rolled back, what waits is told so."""
+        self._is_closed = True
         self._finish(UnavailableError("the session is closed"))
         self._requests.put(None)
         if self._call is not None:
@@ -92,6 +99,9 @@ class Stream:
         return few or not self._waiting
 
     def _open(self) -> None:
+        if self._end is not None:
+            self._requests, self._end = queue.SimpleQueue(), None
+            self.opening += 1
         requests = iter(self._requests.get, None)
         self._call = self.connection.open_stream("Session", requests, None)
         threading.Thread(target=self._read, name="sop-session", daemon=True).start()
@@ -120,9 +130,10 @@ class Stream:
 
     def _finish(self, end: SopError) -> None:
         with self._lock:
-            self._end = self._end or end
+            self._end = end
             waiting = [future for future, _ in self._waiting.values()]
             self._waiting.clear()
+            self._bytes = 0
             self._lock.notify_all()
         for future in waiting:
             try:

@@ -60,6 +60,9 @@ class Script:
         self.next_token = 0
         # Keys that a whole request is refused for, as the real server does.
         self.bad_keys = set()
+        # What ReadPage and Scan answer, and the types of keys of every store.
+        self.page = b""
+        self.schema = types_pb2.KeySchema()
         self.max_items = 65536
 
     def fail(self, rpc, *failures):
@@ -149,9 +152,20 @@ class Btrees(btree_pb2_grpc.BtreeServiceServicer):
     def Count(self, request, context):
         return self.script.run("Count", request, context, self._count)
 
+    def ReadPage(self, request, context):
+        return self.script.run("ReadPage", request, context, self._read_page)
+
+    def Scan(self, request, context):
+        yield btree_pb2.ScanResponse(page=self.script.page)
+        yield btree_pb2.ScanResponse(end=True)
+
+    def _read_page(self, request, context):
+        return btree_pb2.ReadPageResponse(packed=self.script.page, end=True)
+
     def _create(self, request, context):
         self.script.stores.setdefault(request.store, {})
-        store = types_pb2.Store(name=request.store, options=request.options)
+        schema = self.script.schema
+        store = types_pb2.Store(name=request.store, options=request.options, schema=schema)
         return btree_pb2.CreateBtreeResponse(store=store)
 
     def _check(self, request, context):

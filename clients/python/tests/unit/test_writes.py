@@ -5,7 +5,10 @@ import pytest
 from scripted_server import Failure, key_of, serve
 
 import sop
-from sop.scalars import to_key
+from sop import pages
+from sop.key_codec import encode_scalar
+from sop.scalars import to_key, to_value
+from sop.v1 import types_pb2
 
 
 @pytest.fixture
@@ -214,3 +217,33 @@ def test_context_may_be_given_or_left_out(scripted):
     ctx.cancel()
     with pytest.raises(sop.CancelledError):
         db.begin_transaction(ctx)
+
+
+def test_writes_that_a_cancelled_context_kept_back_are_sent_later(scripted):
+    script, db = scripted
+    ctx = sop.Context()
+    ctx.cancel()
+    with db.begin_transaction() as t:
+        store = db.new_btree("s", t)
+        for i in range(999):
+            store.add(sop.Item(i, ""))
+        with pytest.raises(sop.CancelledError):
+            store.add(ctx, sop.Item(999, ""))
+    assert len(script.stores["s"]) == 1000
+    assert sum(script.committed.values()) == 1
+
+
+def test_values_that_a_page_leaves_out_are_fetched(scripted):
+    script, db = scripted
+    script.schema.shape = types_pb2.KEY_SHAPE_SCALAR
+    script.schema.fields.add(type=types_pb2.SCALAR_TYPE_INT64, index_position=0)
+    small = pages.PackedItem(key=encode_scalar(1), value=b"small", format=1)
+    large = pages.PackedItem(key=encode_scalar(2), flags=pages.VALUE_LEFT_OUT)
+    script.page = pages.build_page(pages.KEYS | pages.VALUES, [small, large])
+    encoded = types_pb2.Key(encoded=types_pb2.EncodedKey(key=encode_scalar(2)))
+    stored = types_pb2.WriteItem(key=to_key(2), value=to_value(b"large"))
+    with db.begin_transaction() as t:
+        store = db.new_btree("s", t)
+        script.stores["s"] = {key_of(key): stored for key in (to_key(2), encoded)}
+        assert [(i.key, i.value) for i in store] == [(1, b"small"), (2, b"large")]
+        assert store.to_numpy().values.tolist() == [b"small", b"large"]

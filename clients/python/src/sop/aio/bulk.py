@@ -18,17 +18,11 @@ async def add_columns(store: Any, reader: Reader, columns: ColumnsToAdd) -> int:
     add = store.upsert if columns.replace else store.add
     begin = written = 0
     if len(columns) and not columns.fits(await reader.schema()):
-        # The first one tells the store the types of its keys.
+        # The first one tells the store fields and types of its keys: one that has all of them.
+        columns.move_fullest_first()
         written = 1 if await (await add(columns.items(0, 1))) else 0
         begin = 1
     schema = await reader.schema()
-    if begin < len(columns) and not columns.fits(schema):
-        # Fields that the first one has not: the server learns them from messages.
-        for start in range(begin, len(columns), 1000):
-            result = await add(columns.items(start, start + 1000))
-            await result
-            written += sum(outcome in ("ADDED", "REPLACED") for outcome in result.outcomes)
-        return written
     for page in columns.packed(schema, begin):
         answer = await reader.call(kind.value, kind.request_type(packed=page))
         written += sum(outcome in _WRITTEN for outcome in answer.report.outcomes)

@@ -96,7 +96,9 @@ class Connection:
             try:
                 return await self.call(rpc, request)
             except UnavailableError:
-                if not self._acquaintance.has_answered or not await backoff.wait():
+                if self._is_closed or not self._acquaintance.has_answered:
+                    raise
+                if not await backoff.wait():
                     raise
 
     async def start(self, rpc: str, request: Any) -> Any:

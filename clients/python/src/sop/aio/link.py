@@ -7,7 +7,8 @@ from typing import Any, AsyncGenerator, Awaitable, Callable, Optional
 
 from sop.aio.connection import Connection
 from sop.aio.streams import Stream
-from sop.errors import UnavailableError
+from sop.errors import DeadlineExceededError, SopError, TransactionEndedError
+from sop.errors import TransactionLostError, TransactionNotFoundError, UnavailableError
 from sop.v1 import btree_pb2, transaction_pb2
 
 # Of one store; the server reads at most 16 MiB ahead of its work, a batch has 1 MiB.
@@ -134,7 +135,8 @@ class StreamLink(Link):
         super().__init__(stream.connection, name_of)
         self._stream = stream
         self._begun: Any = None
-        self._number = 0
+        self._commit: Any = None
+        self._number = self._opening = 0
         self._database = ""
 
     @property
@@ -149,7 +151,7 @@ class StreamLink(Link):
         self._database = request.database = await self._name_of()
         message = transaction_pb2.SessionRequest(begin=request)
         self._begun = await self._stream.send(message)
-        self._number = message.id
+        self._number, self._opening = message.id, self._stream.opening
         return b""
 
     async def start(self, rpc: str, request: Any) -> Any:
@@ -169,24 +171,34 @@ class StreamLink(Link):
 
     async def start_commit(self, request: Any) -> Any:
         """Sends the commit; finish_commit() waits for its answer."""
+        if self._commit is None:
+            self._commit = await self._send(commit=request)
+        return self._commit
+
+    async def finish_commit(self, future: Any, request: Any) -> Any:
+        """The answer to the commit. If the stream broke before it came, asked for by calls."""
         try:
-            return await self._send(commit=request)
+            return (await self._stream.answer(future)).commit
         except UnavailableError:
             if not self.token:
                 raise
-            return None  # it may have been sent before: finish_commit() asks
+        return await self._ask_outcome(request)
 
-    async def finish_commit(self, future: Any, request: Any) -> Any:
-        """The answer to the commit. If the stream broke before it came, asked for by a call."""
-        if future is not None:
-            try:
-                return (await self._stream.answer(future)).commit
-            except UnavailableError:
-                if not self.token:
-                    raise
-        again = transaction_pb2.CommitRequest(durability=request.durability)
-        again.database, again.transaction_id = self._database, self.token
-        return await self.connection.call_repeatedly("Commit", again)
+    async def _ask_outcome(self, request: Any) -> Any:
+        """Whether a transaction was committed whose stream broke."""
+        # The server may not know yet that the stream broke, and have only some of the writes: the
+        # commit may be repeated only when there is surely nothing left to be committed.
+        try:
+            rollback = self._about(transaction_pb2.RollbackRequest())
+            await self.connection.call_repeatedly("Rollback", rollback)
+        except (UnavailableError, DeadlineExceededError):
+            raise
+        except SopError:
+            pass  # it has ended, and how the commit knows
+        try:
+            return await self.connection.call_repeatedly("Commit", self._about(request))
+        except (TransactionEndedError, TransactionNotFoundError) as error:
+            raise TransactionLostError("the session broke before the commit") from error
 
     async def rollback(self) -> None:
         """Ends the transaction without a commit."""
@@ -205,9 +217,13 @@ class StreamLink(Link):
                 return
             page.page_token = answer.next_page_token
 
+    def _about(self, request: Any) -> Any:
+        request.database, request.transaction_id = self._database, self.token
+        return request
+
     async def _send(self, **parts: Any) -> Any:
         message = transaction_pb2.SessionRequest(transaction=self._number, **parts)
-        return await self._stream.send(message)
+        return await self._stream.send(message, self._opening)
 
 
 _NAMES: dict[str, str] = {}

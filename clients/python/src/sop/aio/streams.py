@@ -21,7 +21,8 @@ _GRACE_SECONDS = 5.0
 class Stream:
     """Sends requests without waiting, and sorts their answers. Confined to one event loop.
 
-    At most MOST_REQUESTS and MOST_BYTES wait for answers; send() waits until there is room.
+    At most MOST_REQUESTS and MOST_BYTES wait for answers; send() waits until there is room. When
+    it breaks, all that waits for answers is told so, and the next begin opens it anew.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -35,9 +36,14 @@ class Stream:
         self._call: Any = None
         self._tasks: list[asyncio.Task[None]] = []
         self._end: Optional[SopError] = None
+        self._is_closed = False
+        # Grows with each opening: what belongs to one is lost with it.
+        self.opening = 1
 
-    async def send(self, request: transaction_pb2.SessionRequest) -> asyncio.Future[Any]:
-        """Sends; the answer is for answer()."""
+    async def send(
+        self, request: transaction_pb2.SessionRequest, opening: int = 0
+    ) -> asyncio.Future[Any]:
+        """Sends in that opening, or in any; the answer is for answer()."""
         timeout = current_timeout()
         if timeout is not None:
             request.timeout.FromNanoseconds(int(timeout * 1e9))
@@ -45,9 +51,11 @@ class Stream:
         if not self._has_room(size):
             async with self._room:
                 await self._room.wait_for(lambda: self._end is not None or self._has_room(size))
-        if self._end is not None:
+        if self._end is not None and (opening or self._is_closed):
             raise self._end
-        if self._call is None:
+        if opening not in (0, self.opening):
+            raise UnavailableError("the session broke meanwhile")
+        if self._call is None or self._end is not None:
             self._open()
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._last_id += 1
@@ -80,6 +88,7 @@ class Stream:
 
     async def close(self) -> None:
         """Ends the stream: what is open is rolled back, what waits is told so."""
+        self._is_closed = True
         await self._finish(UnavailableError("the session is closed"))
         if self._call is not None:
             self._call.cancel()
@@ -92,6 +101,9 @@ class Stream:
         return few or not self._waiting
 
     def _open(self) -> None:
+        if self._end is not None:
+            self._requests, self._end = asyncio.Queue(), None
+            self.opening += 1
         self._call = self.connection.open_stream("Session", None, None)
         self._tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._read())]
 
@@ -121,9 +133,12 @@ class Stream:
             self._room.notify_all()
 
     async def _finish(self, end: SopError) -> None:
-        self._end = self._end or end
+        self._end = end
         waiting = [future for future, _ in self._waiting.values()]
         self._waiting.clear()
+        self._bytes = 0
+        if self._tasks:
+            self._tasks[0].cancel()  # the one that writes
         for future in waiting:
             if not future.done():
                 future.set_exception(end)

@@ -10,8 +10,8 @@ from sop.aio.connection import Startable
 from sop.aio.link import Link
 from sop.aio.writes import WriteQueue
 from sop.context import current_context, takes_context, using
-from sop.errors import DeadlineExceededError, OverloadedError, SopError, TransactionEndedError
-from sop.errors import UnavailableError
+from sop.errors import CancelledError, DeadlineExceededError, OverloadedError, SopError
+from sop.errors import TransactionEndedError, TransactionPoisonedError, UnavailableError
 from sop.options import Durability, Isolation, TransactionMode, TransactionOptions
 from sop.v1 import transaction_pb2
 
@@ -194,24 +194,33 @@ class Transaction(Startable):
     async def _finish_commit(self, future: Any) -> bytes:
         if self._state == _UNKNOWN:
             try:
-                for queue in self._queues.values():
-                    await queue.settle_all()
-                request = self._commit_request()
-                answer = await self.link.finish_commit(future, request)
+                await self._settle_writes()
+                answer = await self.link.finish_commit(future, self._commit_request())
             except SopError as error:
-                if self._failure is not None:
-                    self._state = "aborted"
+                is_refused = self._failure is not None or isinstance(error, TransactionPoisonedError)
+                is_refused = is_refused and not _is_unknown(error)
+                raised = self._not_committed(error)
+                if is_refused:
                     await self._end_without_commit()
-                    raise
-                raise self._not_committed(error)
+                raise raised
             self._state = "committed"
             self.commit_version = answer.commit_version
         elif self._state != "committed":
             self.check_usable()
         return self.commit_version
 
+    async def _settle_writes(self) -> None:
+        """Waits for the answers to what was sent. A stream that broke says nothing of the commit,
+        which is behind them and asked for next.
+        """
+        for queue in self._queues.values():
+            try:
+                await queue.settle_all()
+            except UnavailableError:
+                pass
+
     def _not_committed(self, error: SopError) -> SopError:
-        if isinstance(error, (UnavailableError, DeadlineExceededError, OverloadedError)):
+        if _is_unknown(error):
             error.metadata["outcome"] = "unknown"
         else:
             self._state = "aborted"
@@ -226,3 +235,9 @@ class Transaction(Startable):
 
     def _commit_request(self) -> Any:
         return transaction_pb2.CommitRequest(durability=self.options.durability.value)
+
+
+def _is_unknown(error: SopError) -> bool:
+    """Whether a commit that ended so may have happened."""
+    gave_up = (UnavailableError, DeadlineExceededError, OverloadedError, CancelledError)
+    return isinstance(error, gave_up)

@@ -7,7 +7,7 @@ from typing import Any, Protocol, Sequence
 
 from sop.aio.link import Link
 from sop.batch import BATCH_BYTES, BATCH_ITEMS, OF_ONE_ITEM, Write, first_batch
-from sop.errors import SopError
+from sop.errors import CancelledError, SopError
 
 
 class Owner(Protocol):
@@ -41,12 +41,12 @@ class WriteQueue:
 
     async def put(self, writes: Sequence[Write]) -> None:
         """Collects; sends when there is enough for a batch. Raises what an earlier batch met."""
+        self.version += len(writes)
+        self._pending.extend(writes)
         for write in writes:
-            self.version += 1
-            self._pending.append(write)
             self._pending_bytes += write.size_bytes
-            if len(self._pending) >= BATCH_ITEMS or self._pending_bytes >= BATCH_BYTES:
-                await self._send(())
+        while len(self._pending) >= BATCH_ITEMS or self._pending_bytes >= BATCH_BYTES:
+            await self._send(())
 
     async def flush(self, looked_at: Sequence[Write] = ()) -> None:
         """Sends everything and waits. Raises the first failure.
@@ -93,17 +93,27 @@ class WriteQueue:
             return
         end = first_batch(self._pending)
         batch, self._pending = self._pending[:end], self._pending[end:]
+        try:
+            future = await self._owner.link.start(batch[0].kind.value, self._request(batch))
+        except SopError:
+            self._pending = batch + self._pending  # not sent: a later flush does
+            raise
         self._pending_bytes -= sum(write.size_bytes for write in batch)
-        future = await self._owner.link.start(batch[0].kind.value, self._request(batch))
         self._under_way.append((future, batch))
 
     async def _settle(self, looked_at: Sequence[Write]) -> None:
         """Waits for the oldest batch under way."""
-        future, batch = self._under_way.popleft()
+        future, batch = self._under_way[0]
         try:
-            self._take(batch, await self._owner.link.finish(future))
+            answer = await self._owner.link.finish(future)
+        except CancelledError:
+            raise  # the caller gave up; the answer may still come
         except SopError as error:
+            self._under_way.popleft()
             await self._on_failure(batch, error, looked_at)
+            return
+        self._under_way.popleft()
+        self._take(batch, answer)
 
     async def _on_failure(
         self, batch: list[Write], error: SopError, looked_at: Sequence[Write]
