@@ -23,7 +23,6 @@ from sop.btree import (
 from sop.context import Context
 from sop.database import Database, DatabaseOptions, DatabaseType, RedisCacheConfig
 from sop.errors import *  # noqa: F401,F403
-from sop.errors import SopError
 from sop.session import PendingCommit, Session
 from sop.transaction import (
     Durability,
@@ -66,7 +65,6 @@ __all__ = [
     "Relation",
     "RideOn",
     "Session",
-    "SopError",
     "StoreInfo",
     "Timestamp",
     "Transaction",
@@ -82,5 +80,5 @@ __all__ = [
     "session",
     "testing",
     "transaction",
-    *errors.__all__,
 ]
+__all__ += errors.__all__

@@ -8,6 +8,56 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
+__all__ = [
+    "AbortedError",
+    "AlreadyExistsError",
+    "CancelledError",
+    "ConflictError",
+    "DataLossError",
+    "DatabaseNotFoundError",
+    "DeadlineExceededError",
+    "DiskFullError",
+    "FailedPreconditionError",
+    "FieldMissingError",
+    "FieldUnknownError",
+    "FolderInUseError",
+    "FolderNotAllowedError",
+    "FormatNotSupportedError",
+    "InternalError",
+    "InvalidArgumentError",
+    "InvalidKeyError",
+    "InvalidNameError",
+    "InvalidValueError",
+    "KeyExistsError",
+    "KeyNotFoundError",
+    "KeyTypeDiffersError",
+    "LimitExceededError",
+    "MessageTooLargeError",
+    "MissingDependencyError",
+    "NotFoundError",
+    "OptionsDifferError",
+    "OutcomeUnknownError",
+    "OverloadedError",
+    "PermissionDeniedError",
+    "PreconditionNotMetError",
+    "ReadOnlyTransactionError",
+    "ResourceExhaustedError",
+    "SchemaDecidedError",
+    "SopError",
+    "StoreExistsError",
+    "StoreNotFoundError",
+    "StoreRemovedError",
+    "TransactionEndedError",
+    "TransactionExpiredError",
+    "TransactionLostError",
+    "TransactionNotFoundError",
+    "TransactionPoisonedError",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnimplementedError",
+    "WrongKindError",
+]
+
 _DETAILS = "grpc-status-details-bin"
 
 
@@ -329,7 +379,6 @@ def _tree(root: type[SopError]) -> list[type[SopError]]:
 
 
 _CLASSES = [cls for cls in _tree(SopError) if "default_reason" in vars(cls)]
-__all__ = sorted(cls.__name__ for cls in _tree(SopError))
 BY_REASON: dict[str, type[SopError]] = {cls.default_reason: cls for cls in _CLASSES}
 _BY_CODE: dict[grpc.StatusCode, type[SopError]] = {
     cls.default_code: cls for cls in _tree(SopError) if cls is SopError or cls.__base__ is SopError

@@ -1,4 +1,4 @@
-"""The cookbook's programs, word for word but for address and folder."""
+"""The examples, run as a user would; the cookbook's word for word but for address and folder."""
 
 import json
 import os
@@ -13,6 +13,7 @@ import sop
 
 CLIENT = Path(__file__).resolve().parents[2]
 EXAMPLES = CLIENT / "examples"
+COOKBOOK = EXAMPLES / "cookbook"
 
 
 class Machine:
@@ -24,7 +25,7 @@ class Machine:
         self.folder.mkdir()
 
     def run(self, name, *changes):
-        source = (EXAMPLES / name).read_text()
+        source = (COOKBOOK / name).read_text()
         return self.run_source(source, ('"/tmp/', f'"{self.folder}/'), *changes)
 
     def run_source(self, source, *changes):
@@ -108,6 +109,15 @@ def test_removing_a_store(machine):
     assert machine.run("removing_a_store.py") == expected
 
 
+def test_relations_and_link_store(machine):
+    assert machine.run("relations.py") == []
+    db = machine.database("sop_data")
+    with db.begin_transaction(sop.ForReading) as t:
+        info = db.open_btree("orders", t).get_store_info()
+    assert info.relations == [sop.Relation(["user_id"], "users", ["id"])]
+    assert all_items(db, "student_classes") == {"s123:cABC": ""}
+
+
 def expect_swarm(db, printed, seed):
     # print() of several threads may put two texts before two ends of lines.
     told = re.findall(r"Thread \d committed\.", "\n".join(printed))
@@ -125,7 +135,7 @@ def test_swarm(machine):
 
 def test_swarm_without_seed_and_without_one_retry(machine):
     pre_seed = re.search(
-        r"# 1\. Pre-seed.*?\n\n", (EXAMPLES / "swarm.py").read_text(), re.S
+        r"# 1\. Pre-seed.*?\n\n", (COOKBOOK / "swarm.py").read_text(), re.S
     ).group(0)
     printed = machine.run(
         "swarm.py",
@@ -134,6 +144,46 @@ def test_swarm_without_seed_and_without_one_retry(machine):
         ("retry_count < 10", "retry_count < 1"),
     )
     expect_swarm(machine.database("sop_swarm"), printed, {})
+
+
+PRINTED = {
+    "asyncio_tasks.py": ["120 readings", "[0.5, 1.5, 2.5, 3.5, 4.5]", "already there"],
+    "equal_keys.py": ["['visit 1', 'visit 2', 'visit 3']", "['the second visit']", "1"],
+    "numpy_arrays.py": [
+        "int64 (100000, 2)", "49999.5 [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]", "1874987500"
+    ],
+    "paging.py": [
+        "[10, 9, 8, 7]", "[6, 5, 4, 3]", "[2, 1]", "['Article 3', 'Article 4', 'Article 5']"
+    ],
+    "pandas_frames.py": [
+        "country        day  units  note",
+        "     ES 2024-05-02     13  None",
+        "     ES 2024-05-01      8  None",
+        "     PT 2024-05-02      5 sunny",
+        "     PT 2024-05-01      3  None",
+        "{'ES': 21, 'PT': 8}",
+        "2 days in PT",
+    ],
+    "pipelining.py": ["500 transactions committed", "KEY_TYPE_DIFFERS: rolled back", "501 orders"],
+    "retries.py": ["40 visitors", "conflict in counters"],
+    "typed_records.py": [
+        "545,000 Lisbon", "232,000 Porto", "[False, False, True]", "refused: country is string"
+    ],
+}
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_example(machine, name):
+    folder = f"stores_folders=[{str(machine.folder / 'examples')!r}]"
+    source = (EXAMPLES / name).read_text()
+    assert machine.run_source(source, ('name="examples"', folder)) == PRINTED[name]
+
+
+def test_every_example_is_run():
+    ours = Path(__file__).read_text()
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(PRINTED)
+    for path in COOKBOOK.glob("*.py"):
+        assert f'machine.run("{path.name}")' in ours, path.name
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,12 @@ def test_every_reason_of_the_server_has_its_exception():
         assert cls.default_code is grpc.StatusCode[name], reason
 
 
+def test_every_exception_is_exported():
+    classes = [each for each in vars(errors).values() if isinstance(each, type)]
+    defined = {each.__name__ for each in classes if each.__module__ == "sop.errors"}
+    assert set(errors.__all__) == defined and defined <= set(sop.__all__)
+
+
 @pytest.mark.parametrize("reason", sorted(errors.BY_REASON))
 def test_error_carries_code_reason_and_metadata(reason):
     cls = errors.BY_REASON[reason]
