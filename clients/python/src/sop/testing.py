@@ -17,6 +17,8 @@ import grpc
 
 from sop.database import Database, DatabaseOptions
 
+__all__ = ["Server", "find_sopd", "server"]
+
 _START_SECONDS = 30.0
 _STOP_SECONDS = 30.0
 
