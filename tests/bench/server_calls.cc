@@ -1,5 +1,6 @@
 #include "tests/bench/server_calls.h"
 
+#include <algorithm>
 #include <atomic>
 #include <barrier>
 #include <thread>
@@ -44,8 +45,7 @@ void ServerClient::CreateStore() {
   RequireOk(btree_->CreateBtree(&context, request, &response));
 }
 
-void ServerClient::Add(uint64_t begin, uint64_t end) {
-  grpc::ClientContext context;
+v1::AddRequest ServerClient::AddOf(uint64_t begin, uint64_t end) const {
   v1::AddRequest request;
   request.set_database(database_);
   request.set_store(kStore);
@@ -53,8 +53,34 @@ void ServerClient::Add(uint64_t begin, uint64_t end) {
   for (uint64_t number = begin; number < end; ++number) {
     Fill(request.add_items(), number, ValueOf(number));
   }
+  return request;
+}
+
+void ServerClient::Add(uint64_t begin, uint64_t end) {
+  grpc::ClientContext context;
   v1::AddResponse response;
-  RequireOk(btree_->Add(&context, request, &response));
+  RequireOk(btree_->Add(&context, AddOf(begin, end), &response));
+}
+
+void ServerClient::AddInTransaction(uint64_t begin, uint64_t end, uint64_t batch) {
+  v1::BeginRequest request;
+  request.set_database(database_);
+  v1::BeginResponse begun;
+  grpc::ClientContext begin_context;
+  RequireOk(transactions_->Begin(&begin_context, request, &begun));
+  for (uint64_t first = begin; first < end; first += batch) {
+    v1::AddRequest add = AddOf(first, std::min(end, first + batch));
+    add.set_transaction_id(begun.transaction_id());
+    v1::AddResponse response;
+    grpc::ClientContext context;
+    RequireOk(btree_->Add(&context, add, &response));
+  }
+  v1::CommitRequest commit;
+  commit.set_database(database_);
+  commit.set_transaction_id(begun.transaction_id());
+  v1::CommitResponse committed;
+  grpc::ClientContext commit_context;
+  RequireOk(transactions_->Commit(&commit_context, commit, &committed));
 }
 
 bool ServerClient::Commit(v1::ExecuteRequest* request, const std::string& store, uint64_t first,
@@ -129,6 +155,22 @@ uint64_t ServerClient::Scan() {
   }
   RequireOk(pages.Finish());
   return items;
+}
+
+uint64_t ServerClient::ReadPages(uint32_t page_size) {
+  v1::ReadPageRequest request;
+  request.set_database(database_);
+  request.set_store(kStore);
+  request.set_page_size(page_size);
+  uint64_t items = 0;
+  for (;;) {
+    grpc::ClientContext context;
+    v1::ReadPageResponse response;
+    RequireOk(btree_->ReadPage(&context, request, &response));
+    items += static_cast<uint64_t>(response.items_size());
+    if (response.end()) return items;
+    request.set_page_token(response.next_page_token());
+  }
 }
 
 double RunClients(const SopdProcess& server, int clients, double seconds,

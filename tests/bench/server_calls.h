@@ -23,6 +23,8 @@ class ServerClient {
   void CreateStore();
   // Items [begin, end) in one request of its own transaction.
   void Add(uint64_t begin, uint64_t end);
+  // Items [begin, end) in one transaction, at most `batch` in each request.
+  void AddInTransaction(uint64_t begin, uint64_t end, uint64_t batch);
   // Scattered items [first, first + items), in one Execute. False if it was aborted.
   bool Execute(uint64_t first, uint64_t items);
   // The same, with the creation of `store` before it.
@@ -35,11 +37,15 @@ class ServerClient {
   void EchoLikeAdd();
   // Every item; returns how many there were.
   uint64_t Scan();
+  // The same in pages of `page_size` items, as messages.
+  uint64_t ReadPages(uint32_t page_size);
 
  private:
   bool Commit(v1::ExecuteRequest* request, const std::string& store, uint64_t first,
               uint64_t items);
   void Echo(size_t request_bytes, size_t response_bytes);
+
+  v1::AddRequest AddOf(uint64_t begin, uint64_t end) const;
 
   const std::string database_;
   const std::unique_ptr<v1::AdminService::Stub> admin_;

@@ -25,6 +25,8 @@ class SopdProcess {
   SopdProcess(const SopdProcess&) = delete;
   SopdProcess& operator=(const SopdProcess&) = delete;
 
+  // Where it listens.
+  const std::string& address() const { return address_; }
   // A connection of its own.
   std::shared_ptr<grpc::Channel> Connect() const;
   // Processor seconds it has used, system calls included.
