@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence, Union
 from uuid import UUID
 
 from sop import pages
@@ -65,7 +65,7 @@ def numpy() -> Any:
 class PageArrays:
     """One packed page as arrays that are views of it. Raises what parse_page() raises."""
 
-    def __init__(self, page: bytes) -> None:
+    def __init__(self, page: Union[bytes, memoryview]) -> None:
         self._np = numpy()
         columns, n, sizes = pages.read_header(page)
         self.count = n

@@ -11,7 +11,8 @@ from typing import Any, Optional
 import grpc
 
 from sop.errors import DeadlineExceededError, SopError, UnavailableError, from_rpc_error
-from sop.v1 import btree_pb2_grpc, database_pb2_grpc, transaction_pb2_grpc
+from sop.pages import read_scan_response
+from sop.v1 import btree_pb2, btree_pb2_grpc, database_pb2_grpc, transaction_pb2_grpc
 
 DEFAULT_ADDRESS = "localhost:7373"
 # The transport of the server accepts as much; the server's own limit is 4 MiB.
@@ -28,7 +29,7 @@ CHANNEL_OPTIONS = (
 _DATABASE_RPCS = ("CreateDatabase", "DeleteDatabase", "GetStore", "ListStores", "RemoveStore")
 _TRANSACTION_RPCS = ("Begin", "Commit", "Rollback", "Session")
 _BTREE_RPCS: tuple[str, ...] = ("CreateBtree", "OpenBtree", "Add", "AddIfNotExists", "Update", "Upsert")
-_BTREE_RPCS += ("UpdateKey", "Remove", "Get", "Seek", "ReadPage", "Scan", "Count")
+_BTREE_RPCS += ("UpdateKey", "Remove", "Get", "Seek", "ReadPage", "Count")
 
 
 def default_address() -> str:
@@ -57,6 +58,11 @@ def methods_of(channel: Any) -> dict[str, Any]:
     for service, rpcs in services:
         stub = service(channel)
         methods.update({rpc: getattr(stub, rpc) for rpc in rpcs})
+    methods["Scan"] = channel.unary_stream(
+        "/sop.v1.BtreeService/Scan",
+        request_serializer=btree_pb2.ScanRequest.SerializeToString,
+        response_deserializer=read_scan_response,
+    )
     return methods
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple, Optional, Sequence
+from typing import NamedTuple, Optional, Sequence, Union
 
 from sop.errors import FormatNotSupportedError, InvalidArgumentError
+from sop.v1 import btree_pb2
 
 KEYS, RIDE_ON, VERSIONS, ITEM_IDS, VALUES = 0x01, 0x02, 0x04, 0x08, 0x10
 ALL_COLUMNS = 0x1F
 VALUE_LEFT_OUT = 0x01
 HEADER = struct.Struct("<BBHIIIII")
 _LAST_FORMAT = 3
+# Number and kind of the fields of a ScanResponse, as they are on the wire.
+_PAGE_TAG = btree_pb2.ScanResponse.PAGE_FIELD_NUMBER << 3 | 2
+_END_TAG = btree_pb2.ScanResponse.END_FIELD_NUMBER << 3
 
 
 class PackedItem(NamedTuple):
@@ -24,6 +28,44 @@ class PackedItem(NamedTuple):
     value: bytes = b""
     flags: int = 0
     format: int = 0
+
+
+class ScannedPage(NamedTuple):
+    """A ScanResponse as far as it is needed."""
+
+    page: memoryview
+    end: bool
+
+
+def read_scan_response(message: bytes) -> ScannedPage:
+    """A serialised ScanResponse. Its page is a view: as a message it would be copied twice."""
+    page, end = memoryview(b""), False
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        size, at = _varint(message, at)
+        if tag == _END_TAG:
+            end = bool(size)
+        elif tag & 7 == 2 and at + size <= len(message):
+            if tag == _PAGE_TAG:
+                page = memoryview(message)[at : at + size]
+            at += size
+        elif tag & 7 != 0:
+            raise InvalidArgumentError("the server sent bytes that are no ScanResponse")
+    return ScannedPage(page, end)
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    """A number of the wire format of protocol buffers, and where it ends."""
+    number = shift = 0
+    while at < len(message):
+        byte = message[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, at
+        shift += 7
+    raise InvalidArgumentError("the server sent bytes that are no ScanResponse")
 
 
 class _Reader:
@@ -62,7 +104,7 @@ class Columns(NamedTuple):
     has_values: bool
 
 
-def read_header(page: bytes) -> tuple[int, int, dict[int, int]]:
+def read_header(page: Union[bytes, memoryview]) -> tuple[int, int, dict[int, int]]:
     """Columns, number of items, and sizes of a page. InvalidArgumentError if it has no header."""
     if page[:1] and page[0] != 1:
         raise FormatNotSupportedError(f"packed page has format {page[0]}")

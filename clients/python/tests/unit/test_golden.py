@@ -9,8 +9,9 @@ import pytest
 from sop.errors import InvalidArgumentError
 from sop.key_codec import KeyCodec, decode_scalar, encode_scalar
 from sop.pages import ITEM_IDS, KEYS, RIDE_ON, VALUES, VERSIONS, PackedItem, build_page, parse_page
+from sop.pages import read_scan_response
 from sop.scalars import Timestamp, nanos_of
-from sop.v1 import types_pb2
+from sop.v1 import btree_pb2, types_pb2
 
 FORMATS = Path(__file__).resolve().parents[4] / "docs/formats"
 KEY = json.loads((FORMATS / "key_golden.json").read_text())
@@ -115,3 +116,20 @@ def test_every_cut_of_a_page_is_refused():
     for size in range(len(page)):
         with pytest.raises(InvalidArgumentError):
             parse_page(page[:size])
+
+
+def test_a_scan_response_is_read_as_its_message_would_be():
+    page = bytes(range(256)) * 500
+    for message in (
+        btree_pb2.ScanResponse(commit_version=b"version", page=page),
+        btree_pb2.ScanResponse(page=page, end=True),
+        btree_pb2.ScanResponse(end=True),
+        btree_pb2.ScanResponse(),
+    ):
+        sent = message.SerializeToString()
+        assert read_scan_response(sent) == (message.page, message.end)
+        # A field that a later release may have.
+        assert read_scan_response(b"\xb8\x01\x05\xba\x01\x02xy" + sent).end == message.end
+    for cut in (b"\x12", b"\x12\x05ab", b"\x15\x01", b"\x80"):
+        with pytest.raises(InvalidArgumentError):
+            read_scan_response(cut)

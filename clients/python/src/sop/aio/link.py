@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, AsyncGenerator, Awaitable, Callable, Optional
+from typing import Any, AsyncGenerator, Awaitable, Callable, Optional, Union
 
 from sop.aio.connection import Connection
 from sop.aio.streams import Stream
@@ -13,6 +13,7 @@ from sop.v1 import btree_pb2, transaction_pb2
 
 # Of one store; the server reads at most 16 MiB ahead of its work, a batch has 1 MiB.
 _BATCHES_AT_ONCE = 4
+PageBytes = Union[bytes, memoryview]
 
 
 class Link:
@@ -60,7 +61,7 @@ class Link:
         """Ends the transaction without a commit."""
         raise NotImplementedError
 
-    def pages(self, request: btree_pb2.ScanRequest) -> AsyncGenerator[bytes, None]:
+    def pages(self, request: btree_pb2.ScanRequest) -> AsyncGenerator[PageBytes, None]:
         """The packed pages of a scan."""
         raise NotImplementedError
 
@@ -111,7 +112,7 @@ class UnaryLink(Link):
         request = self._about(transaction_pb2.RollbackRequest())
         await self.connection.call("Rollback", request)
 
-    async def pages(self, request: btree_pb2.ScanRequest) -> AsyncGenerator[bytes, None]:
+    async def pages(self, request: btree_pb2.ScanRequest) -> AsyncGenerator[PageBytes, None]:
         """The packed pages of a scan."""
         async for answer in self.connection.stream("Scan", self._about(request)):
             if answer.page:
@@ -204,7 +205,7 @@ class StreamLink(Link):
         """Ends the transaction without a commit."""
         await self._stream.answer(await self._send(rollback=transaction_pb2.RollbackRequest()))
 
-    async def pages(self, request: btree_pb2.ScanRequest) -> AsyncGenerator[bytes, None]:
+    async def pages(self, request: btree_pb2.ScanRequest) -> AsyncGenerator[PageBytes, None]:
         """The packed pages of a scan, which a session does not have: page by page."""
         page = btree_pb2.ReadPageRequest(store=request.store, content=request.content, packed=True)
         page.direction, page.page_size, page.page_bytes = request.direction, 10_000, 1 << 20
