@@ -90,9 +90,8 @@ class Btree(Generic[K, V]):
         self._transaction = transaction
         self._decoder = ItemDecoder(key_type, value_type)
         self._reader = Reader(transaction, store, self._decoder)
-        self._queue = transaction.queue_of(store.name)
-        size = self._reader.info.value_data_size or ValueDataSize.Medium
-        self._cursor = Cursor(transaction, store.name, size)
+        self._queue = self._reader.queue
+        self._cursor = Cursor(self._reader)
 
     @property
     def name(self) -> str:
@@ -230,17 +229,12 @@ class Btree(Generic[K, V]):
         """Items without values, from the cursor on, which then is behind them; values are not
         read from disk.
         """
-        found = await self._cursor.read(paging or PagingInfo(), types_pb2.ITEM_CONTENT_KEYS)
-        return [self._decoder.of_message(each) for each in found]
+        return await self._cursor.read(paging or PagingInfo(), types_pb2.ITEM_CONTENT_KEYS)
 
     @takes_context
     async def get_items(self, paging: Optional[PagingInfo] = None) -> list[Item[K, V]]:
         """Items with values, from the cursor on, which then is behind them."""
-        found = await self._cursor.read(paging or PagingInfo(), types_pb2.ITEM_CONTENT_ITEMS)
-        for each in found:
-            if not each.HasField("value"):
-                each.CopyFrom(await self._reader.fetch_one(each.key, each.item_id) or each)
-        return [self._decoder.of_message(each) for each in found]
+        return await self._cursor.read(paging or PagingInfo(), types_pb2.ITEM_CONTENT_ITEMS)
 
     @takes_context
     async def get_values(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, AsyncIterator, Optional
+from typing import Any, Optional
 
-from sop.aio.transaction import Transaction
-from sop.options import PagingDirection, PagingInfo, ValueDataSize
+from sop.aio.reader import Reader
+from sop.decoding import id_bytes
+from sop.options import Item, PagingDirection, PagingInfo, ValueDataSize
+from sop.scalars import to_key
 from sop.v1 import btree_pb2, types_pb2
 
 # Steps read ahead: one item first, then four times as many each time up to this.
@@ -33,11 +35,10 @@ class Cursor:
     It is at an item, or between items (after a find that missed), or off either end, or nowhere.
     """
 
-    def __init__(self, transaction: Transaction, store: str, size: ValueDataSize) -> None:
-        self._transaction = transaction
-        self._store = store
-        self._queue = transaction.queue_of(store)
-        is_big = size is ValueDataSize.Big
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._queue = reader.queue
+        is_big = reader.info.value_data_size is ValueDataSize.Big
         self._content = types_pb2.ITEM_CONTENT_KEYS if is_big else types_pb2.ITEM_CONTENT_ITEMS
         self._key: Optional[types_pb2.Key] = None
         self._item: Optional[types_pb2.Item] = None
@@ -54,11 +55,11 @@ class Cursor:
     ) -> bool:
         """Goes to an item; False if there is none."""
         await self._queue.flush()
-        request = self._about(btree_pb2.SeekRequest(target=target, item_id=item_id))
+        request = btree_pb2.SeekRequest(target=target, item_id=item_id)
         request.content = self._content
         if key is not None:
             request.key.CopyFrom(key)
-        answer = await self._call("Seek", request)
+        answer = await self._reader.call("Seek", request)
         self._ahead, self._off_end, self._step = None, None, 1
         self._key = key
         self._stand_on(answer.item if answer.HasField("item") else None)
@@ -97,11 +98,11 @@ class Cursor:
         if changed or (with_value and not self._item.HasField("value")):
             await self._queue.flush()
             # A key alone says which item: the fields that ride on may have changed.
-            request = self._about(btree_pb2.SeekRequest(target=btree_pb2.SEEK_TARGET_EXACT))
+            request = btree_pb2.SeekRequest(target=btree_pb2.SEEK_TARGET_EXACT)
             request.content = types_pb2.ITEM_CONTENT_ITEMS if with_value else self._content
             request.key.CopyFrom(self._item.key)
             request.item_id = self._item.item_id
-            answer = await self._call("Seek", request)
+            answer = await self._reader.call("Seek", request)
             self._stand_on(answer.item if answer.HasField("item") else None)
         return self._item
 
@@ -109,7 +110,9 @@ class Cursor:
         """The key and id of the item it is at, without asking the server."""
         return self._item
 
-    async def read(self, paging: PagingInfo, content: types_pb2.ItemContent) -> list[types_pb2.Item]:
+    async def read(
+        self, paging: PagingInfo, content: types_pb2.ItemContent
+    ) -> list[Item[Any, Any]]:
         """The items that PagingInfo means; then stands on the first one behind them."""
         backward = paging.direction == PagingDirection.Backward
         direction = _BACKWARD if backward else _FORWARD
@@ -118,49 +121,45 @@ class Cursor:
         if self._off_end == direction or wanted <= 0:
             return []
         skip = max(paging.page_offset, 0) * paging.page_size
-        items = [each async for each in self._walk(direction, content, skip, wanted + 1)]
+        items = await self._walk(direction, content, skip, wanted + 1)
         behind = items[wanted] if len(items) > wanted else None
         self._ahead, self._step = None, 1
         if behind is not None:
             self._off_end = None
-            self._stand_on(behind)
+            self._stand_on(_placed(behind))
         else:
             self._off_end, self._item = direction, None
         return items[:wanted]
 
     async def _walk(
         self, direction: types_pb2.Direction, content: types_pb2.ItemContent, skip: int, wanted: int
-    ) -> AsyncIterator[types_pb2.Item]:
+    ) -> list[Item[Any, Any]]:
         """`wanted` items after `skip` ones, from where the cursor is, its own item included."""
-        request = self._about(btree_pb2.ReadPageRequest(direction=direction, content=content))
+        request = btree_pb2.ReadPageRequest(direction=direction, content=content)
         if self._key is not None and self._off_end is None:
             await self._start_here(request, direction)
         if skip and not request.HasField("after"):
             request.offset, skip = skip, 0
-        while wanted > 0:
-            request.page_size = min(skip + wanted, _LONGEST_PAGE)
-            answer = await self._call("ReadPage", request)
-            for item in answer.items:
-                if skip:
-                    skip -= 1
-                elif wanted:
-                    wanted -= 1
-                    yield item
-            if answer.end:
-                return
-            request.page_token = answer.next_page_token
+        found: list[Item[Any, Any]] = []
+        while len(found) < wanted:
+            request.page_size = min(skip + wanted - len(found), _LONGEST_PAGE)
+            page = await self._reader.read_page(request)
+            found += page.items[skip:] if skip else page.items
+            skip = max(skip - len(page.items), 0)
+            if page.token is None:
+                break
+            request.page_token = page.token
+        return found
 
     async def _start_here(self, request: Any, direction: types_pb2.Direction) -> None:
         """Lets a page begin with the item the cursor is at, or the one behind its place."""
         if self._item is not None and self._item.item_id:
             # A range names keys only; among equal ones the page begins behind the one before.
             before = btree_pb2.SEEK_TARGET_BEFORE if direction == _FORWARD else _AFTER
-            seek = self._about(
-                btree_pb2.SeekRequest(target=before, item_id=self._item.item_id)
-            )
+            seek = btree_pb2.SeekRequest(target=before, item_id=self._item.item_id)
             seek.key.CopyFrom(self._item.key)
             seek.content = types_pb2.ITEM_CONTENT_KEYS
-            answer = await self._call("Seek", seek)
+            answer = await self._reader.call("Seek", seek)
             if answer.HasField("item"):
                 request.after.key.CopyFrom(answer.item.key)
                 request.after.item_id = answer.item.item_id
@@ -172,15 +171,14 @@ class Cursor:
 
     async def _read_ahead(self, direction: types_pb2.Direction) -> _Ahead:
         await self._queue.flush()
-        request = self._about(
-            btree_pb2.ReadPageRequest(
-                direction=direction, content=self._content, page_size=self._step
-            )
+        request = btree_pb2.ReadPageRequest(
+            direction=direction, content=self._content, page_size=self._step
         )
+        assert self._key is not None
         request.after.key.CopyFrom(self._key)
         if self._item is not None:
             request.after.item_id = self._item.item_id
-        answer = await self._call("ReadPage", request)
+        answer = await self._reader.call("ReadPage", request)
         self._step = min(self._step * 4, _LONGEST_STEP)
         return _Ahead(direction, self._queue.version, list(answer.items), answer.end)
 
@@ -190,10 +188,8 @@ class Cursor:
         if item is not None:
             self._key = item.key
 
-    def _about(self, request: Any) -> Any:
-        request.store = self._store
-        return request
 
-    async def _call(self, rpc: str, request: Any) -> Any:
-        return await self._transaction.link.call(rpc, request)
-
+def _placed(item: Item[Any, Any]) -> types_pb2.Item:
+    """The place of an item; its value is read when somebody asks for it."""
+    key, item_id = to_key(item.key), id_bytes(item.id)
+    return types_pb2.Item(key=key, item_id=item_id, version=item.version)

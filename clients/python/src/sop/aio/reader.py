@@ -27,7 +27,7 @@ class Reader:
         self, transaction: Transaction, store: types_pb2.Store, decoder: ItemDecoder
     ) -> None:
         self._transaction = transaction
-        self._queue = transaction.queue_of(store.name)
+        self.queue = transaction.queue_of(store.name)
         self._decoder = decoder
         self._codec: Optional[KeyCodec] = None
         self._codec_version = -1
@@ -36,16 +36,16 @@ class Reader:
 
     async def refresh(self) -> None:
         """Asks for options, types and count as the transaction sees them now."""
-        await self._queue.flush()
+        await self.queue.flush()
         self.store = (await self.call("GetStore", database_pb2.GetStoreRequest())).store
         self.info = StoreInfo.from_message(self.store)
 
     async def schema(self) -> types_pb2.KeySchema:
         """The types of keys. Own writes may have decided them, or added fields that ride on."""
-        is_known = self._codec_version == self._queue.version
-        if not is_known and (self._queue.version or not self.store.schema.fields):
+        is_known = self._codec_version == self.queue.version
+        if not is_known and (self.queue.version or not self.store.schema.fields):
             await self.refresh()
-        self._codec_version = self._queue.version
+        self._codec_version = self.queue.version
         return self.store.schema
 
     async def call(self, rpc: str, request: Any) -> Any:
@@ -73,6 +73,19 @@ class Reader:
         answer = await self.call("Seek", request)
         return answer.item if answer.HasField("item") else None
 
+    async def read_page(self, request: btree_pb2.ReadPageRequest) -> Page[Any, Any]:
+        """One page; packed where the types of the keys are known without asking."""
+        request.packed = self.queue.version == 0 and bool(self.store.schema.fields)
+        answer = await self.call("ReadPage", request)
+        items = [self._decoder.of_message(each) for each in answer.items]
+        if answer.packed:
+            items = await self._items_of(answer.packed)
+        elif request.content != types_pb2.ITEM_CONTENT_KEYS:
+            for item, message in zip(items, answer.items):
+                if not message.HasField("value"):
+                    await self._complete(item)
+        return Page(items, None if answer.end else answer.next_page_token)
+
     async def pages(
         self, request: btree_pb2.ReadPageRequest, growth: int, context: Optional[Context]
     ) -> AsyncIterator[Page[Any, Any]]:
@@ -80,7 +93,7 @@ class Reader:
         request.packed = True
         while True:
             with using(context):
-                await self._queue.flush()
+                await self.queue.flush()
                 answer = await self.call("ReadPage", request)
                 items: list[Item[Any, Any]] = []
                 if answer.packed:
@@ -96,7 +109,7 @@ class Reader:
     ) -> AsyncIterator[Arrays]:
         """The items of a scan as arrays, page by page."""
         with using(context):
-            await self._queue.flush()
+            await self.queue.flush()
             self._transaction.check_usable()
             request.store = self.store.name
             columns = KeyColumns(await self.schema())
@@ -129,12 +142,15 @@ class Reader:
         return made
 
     async def _items_of(self, page: bytes) -> list[Item[Any, Any]]:
-        if self._codec is None or self._codec_version != self._queue.version:
+        if self._codec is None or self._codec_version != self.queue.version:
             self._codec = KeyCodec(await self.schema())
         items, left_out = self._decoder.of_page(page, self._codec)
         for number in left_out:
-            item = items[number]
-            whole = await self.fetch_one(to_key(item.key), id_bytes(item.id))
-            if whole is not None:
-                item.value = from_value(whole.value, self._decoder.value_type)
+            await self._complete(items[number])
         return items
+
+    async def _complete(self, item: Item[Any, Any]) -> None:
+        """Fetches a value that a page left out because of its size."""
+        whole = await self.fetch_one(to_key(item.key), id_bytes(item.id))
+        if whole is not None:
+            item.value = from_value(whole.value, self._decoder.value_type)
