@@ -11,7 +11,7 @@ from sop.aio.reader import KEYS_PER_GET, Reader
 from sop.aio.results import WriteResult
 from sop.aio.transaction import Transaction
 from sop.arrays import Arrays
-from sop.batch import Write, WriteKind
+from sop.batch import BATCH_ITEMS, Write, WriteKind
 from sop.context import Context, current_context, takes_context
 from sop.decoding import ItemDecoder, id_bytes, id_text
 from sop.errors import InvalidArgumentError, InvalidKeyError, LimitExceededError
@@ -100,7 +100,10 @@ class Btree(Generic[K, V]):
 
     @takes_context
     async def add(self, items: Union[Item[K, V], Sequence[Item[K, V]]]) -> WriteResult:
-        """Adds; false where the key of a unique store is there already."""
+        """Adds; false where the key of a unique store is there already.
+
+        A list is added as if by calls of one item: what comes before one that is refused is added.
+        """
         return await self._write(WriteKind.ADD, _listed(items))
 
     @takes_context
@@ -140,7 +143,9 @@ class Btree(Generic[K, V]):
         assert write.item is not None
         fill_value(write.item.value, value)
         _check_size(write.item)
-        return await self._put([write])
+        self._transaction.check_usable()
+        await self._queue.put([write])
+        return WriteResult(self._queue, [write])
 
     @takes_context
     async def find(self, key: K) -> bool:
@@ -405,11 +410,13 @@ class Btree(Generic[K, V]):
                 yield item
 
     async def _write(self, kind: WriteKind, items: Sequence[Item[Any, Any]]) -> WriteResult:
-        return await self._put([self._make_write(kind, item) for item in items])
-
-    async def _put(self, writes: list[Write]) -> WriteResult:
         self._transaction.check_usable()
-        await self._queue.put(writes)
+        writes: list[Write] = []
+        # While a batch is on its way the next one is made.
+        for start in range(0, len(items), BATCH_ITEMS):
+            batch = [self._make_write(kind, item) for item in items[start : start + BATCH_ITEMS]]
+            await self._queue.put(batch)
+            writes += batch
         return WriteResult(self._queue, writes)
 
     @staticmethod
