@@ -57,7 +57,9 @@ def numpy() -> Any:
         import numpy as module
     except ImportError as error:
         raise MissingDependencyError(
-            "numpy is not installed: pip install sop-client[numpy]", metadata={"package": "numpy"}
+            "numpy is not installed: pip install sop-client[numpy]",
+            reason="MISSING_DEPENDENCY",
+            metadata={"package": "numpy"},
         ) from error
     return module
 

@@ -27,6 +27,7 @@ def pandas() -> Any:
     except ImportError as error:
         raise MissingDependencyError(
             "pandas is not installed: pip install sop-client[pandas]",
+            reason="MISSING_DEPENDENCY",
             metadata={"package": "pandas"},
         ) from error
     return module

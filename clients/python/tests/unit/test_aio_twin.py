@@ -65,3 +65,14 @@ def test_nothing_of_asyncio_is_left_in_the_blocking_modules():
         source = inspect.getsource(importlib.import_module(f"sop.{name}"))
         left = re.findall(r"\b(?:async|await|Awaitable|a?sync_|asyncio)\b|\bsop\.aio\.\w+ import", source)
         assert not left, f"sop.{name}: {left}"
+
+
+@pytest.mark.parametrize("name", ["Btree", "Database", "Session", "Transaction"])
+@pytest.mark.parametrize("module", [sop, sop.aio])
+def test_every_call_takes_a_context(module, name):
+    cls = getattr(module, name)
+    for member in (n for n in dir(cls) if not n.startswith("_")):
+        found = inspect.getattr_static(cls, member)
+        # What its own parts call, not users.
+        if inspect.isfunction(found) and member not in ("check_usable", "fail", "queue_of"):
+            raise AssertionError(f"{name}.{member} takes no Context")

@@ -12,7 +12,7 @@ from sop.aio.results import WriteResult
 from sop.aio.transaction import Transaction
 from sop.arrays import Arrays
 from sop.batch import BATCH_ITEMS, Write, WriteKind
-from sop.context import Context, current_context, takes_context
+from sop.context import current_context, takes_context
 from sop.decoding import ItemDecoder, id_bytes, id_text
 from sop.errors import InvalidArgumentError, InvalidKeyError, LimitExceededError
 from sop.errors import UnimplementedError
@@ -389,7 +389,8 @@ class Btree(Generic[K, V]):
         columns.replace = replace
         return await add_columns(self, self._reader, columns)
 
-    def is_unique(self, ctx: Optional[Context] = None) -> bool:
+    @takes_context
+    def is_unique(self) -> bool:
         """Whether keys are unique."""
         return bool(self._reader.info.is_unique)
 
@@ -399,6 +400,7 @@ class Btree(Generic[K, V]):
         await self._reader.refresh()
         return self._reader.info
 
+    @takes_context
     def in_transaction(self, transaction: Transaction) -> "Btree[K, V]":
         """The same store in another transaction of its database, without asking the server."""
         known, decoder = self._reader.store, self._decoder

@@ -78,6 +78,7 @@ class Database:
         await self._describe()
         return self
 
+    @takes_context
     async def close(self) -> None:
         """Closes the connection. Transactions still open end by the server's idle limit."""
         await self._connection.close()
@@ -125,6 +126,7 @@ class Database:
 
         return await run_repeatedly(begin, function, timeout)
 
+    @takes_context
     def session(self) -> Session:
         """A stream to the server on which transactions are pipelined: see Session."""
         return Session(self._connection, self._get_name)

@@ -69,6 +69,7 @@ class Session:
 
         return await run_repeatedly(begin, function, timeout)
 
+    @takes_context
     async def close(self) -> None:
         """Ends the session: open transactions are rolled back, commits under way are not."""
         await self._stream.close()
