@@ -379,21 +379,54 @@ def nanos_of_column(column: Any) -> Any:
     return column.astype("M8[ns]").view("i8")
 
 
-def joined(parts: Sequence[Arrays]) -> Arrays:
-    """Several one after the other."""
-    np = numpy()
-    names = parts[0].keys if parts else {}
-    keys = {name: np.concatenate([part.keys[name] for part in parts]) for name in names}
-    kinds = {part.values.dtype for part in parts}
-    if len(kinds) > 1:
-        values = _objects(np, [each for part in parts for each in _plain(part.values)])
-    else:
-        values = np.concatenate([part.values for part in parts]) if parts else np.empty(0, object)
-    return Arrays(keys, values)
+class Gathering:
+    """Puts pages into arrays of their number in all, so that no page is kept until the last."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._filled = 0
+        self._columns: dict[str, NDArray[Any]] = {}
+        self._values: Optional[NDArray[Any]] = None
+
+    def add(self, page: Arrays) -> None:
+        """Takes the next page."""
+        self._count = max(self._count, self._filled + len(page))
+        for name, column in page.keys.items():
+            self._columns[name] = self._put(self._columns.get(name), column)
+        self._values = self._put(self._values, page.values)
+        self._filled += len(page)
+
+    def result(self) -> Arrays:
+        """All of them; at least one page was added."""
+        assert self._values is not None
+        keys = {name: column[: self._filled] for name, column in self._columns.items()}
+        return Arrays(keys, self._values[: self._filled])
+
+    def _put(self, whole: Optional[NDArray[Any]], part: NDArray[Any]) -> NDArray[Any]:
+        np = numpy()
+        shape = (self._count, *part.shape[1:])
+        if whole is None:
+            whole = np.empty(shape, part.dtype)
+        elif whole.dtype != part.dtype:
+            # Such as values of one size, then of several.
+            if whole.dtype != object:
+                whole = self._as_objects(whole)
+            part = _objects(np, _plain(part))
+        elif whole.shape[1:] != part.shape[1:]:
+            raise InvalidArgumentError("values are not all of the same size")
+        if len(whole) < self._count:
+            whole = np.concatenate([whole, np.empty(shape, whole.dtype)])
+        whole[self._filled : self._filled + len(part)] = part
+        return whole
+
+    def _as_objects(self, whole: NDArray[Any]) -> NDArray[Any]:
+        made = numpy().empty(len(whole), object)
+        made[: self._filled] = _objects(numpy(), _plain(whole[: self._filled]))
+        return made  # type: ignore[no-any-return]
 
 
-def _plain(values: NDArray[Any]) -> list[Any]:
-    """Python objects of a column of values: bytes of a void."""
-    if values.dtype.kind == "V" and values.dtype.names is None:
-        return [each.tobytes() for each in values]
-    return list(values)
+def _plain(column: NDArray[Any]) -> list[Any]:
+    """Python objects of a column: bytes of a void."""
+    if column.dtype.kind == "V" and column.dtype.names is None:
+        return [each.tobytes() for each in column]
+    return list(column)

@@ -193,6 +193,26 @@ def test_values_of_several_kinds_are_objects():
     assert PageArrays(page_of(items)).value_column(None).tolist() == [b"a", "text", {"n": 1}]
 
 
+def test_pages_of_other_kinds_are_gathered_as_objects():
+    np = arrays.numpy()
+    gathering = arrays.Gathering(4)
+    parts = [
+        ([1, 2], np.array([b"ab", b"cd"], "V2")),
+        ([3], np.array(["text"], object)),
+        ([4], np.array([b"e"], "V1")),
+        ([5], np.array([b"one more than was counted"], object)),
+    ]
+    for keys, values in parts:
+        gathering.add(arrays.Arrays({"key": np.array(keys)}, values))
+    found = gathering.result()
+    assert found.key.tolist() == [1, 2, 3, 4, 5] and found.key.dtype == np.int64
+    assert found.values.tolist() == [b"ab", b"cd", "text", b"e", b"one more than was counted"]
+    rows = arrays.Gathering(2)
+    rows.add(arrays.Arrays({"key": np.array([1])}, np.zeros((1, 3))))
+    with pytest.raises(sop.InvalidArgumentError, match="size"):
+        rows.add(arrays.Arrays({"key": np.array([2])}, np.zeros((1, 4))))
+
+
 @pytest.mark.parametrize("package", ["numpy", "pandas"])
 def test_missing_package_is_told(package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)

@@ -322,11 +322,7 @@ class Btree(Generic[K, V]):
         within: Optional[KeyRange[K]] = None,
     ) -> int:
         """The exact number of items, of all or of those that items() would give."""
-        await self._queue.flush()
-        request = btree_pb2.CountRequest()
-        request.range.CopyFrom((within or KeyRange(begin, end, prefix)).to_message())
-        count: int = (await self._reader.call("Count", request)).count
-        return count
+        return await self._reader.count((within or KeyRange(begin, end, prefix)).to_message())
 
     @takes_context
     async def to_numpy(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, AsyncIterator, Optional
 
 from sop.aio.transaction import Transaction
-from sop.arrays import Arrays, KeyColumns, PageArrays, joined
+from sop.arrays import Arrays, Gathering, KeyColumns, PageArrays
 from sop.context import Context, current_context, using
 from sop.decoding import ItemDecoder, id_bytes
 from sop.errors import LimitExceededError
@@ -127,11 +127,22 @@ class Reader:
 
     async def all_arrays(self, request: btree_pb2.ScanRequest, value_type: Any) -> Arrays:
         """The items of a scan as arrays."""
-        parts = [each async for each in self.arrays(request, value_type, current_context())]
-        if parts:
-            return joined(parts)
+        gathering = Gathering(await self.count(request.range))
         nothing = PageArrays(build_page(KEYS | RIDE_ON | VALUES, []))
-        return await self._arrays_of(nothing, KeyColumns(await self.schema()), value_type)
+        is_empty = True
+        async for page in self.arrays(request, value_type, current_context()):
+            gathering.add(page)
+            is_empty = False
+        if is_empty:
+            schema = await self.schema()
+            gathering.add(await self._arrays_of(nothing, KeyColumns(schema), value_type))
+        return gathering.result()
+
+    async def count(self, within: types_pb2.KeyRange) -> int:
+        """The exact number of items of a range."""
+        await self.queue.flush()
+        count: int = (await self.call("Count", btree_pb2.CountRequest(range=within))).count
+        return count
 
     async def _arrays_of(self, page: PageArrays, columns: KeyColumns, value_type: Any) -> Arrays:
         made = Arrays(columns.decode(page), page.value_column(value_type))
