@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 import grpc
 
-from sop.errors import DeadlineExceededError, SopError, UnavailableError, from_rpc_error
+from sop.errors import DeadlineExceededError, SopError, UnavailableError, from_rpc_error, has_reason
 from sop.pages import read_scan_response
 from sop.v1 import btree_pb2, btree_pb2_grpc, database_pb2_grpc, transaction_pb2_grpc
 
@@ -26,6 +26,9 @@ CHANNEL_OPTIONS = (
     # A restarted server may not be met through a connection that another channel made.
     ("grpc.use_local_subchannel_pool", 1),
 )
+_OF_BROKEN_STREAMS = (
+    grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN
+)  # fmt: skip
 _DATABASE_RPCS = ("CreateDatabase", "DeleteDatabase", "GetStore", "ListStores", "RemoveStore")
 _TRANSACTION_RPCS = ("Begin", "Commit", "Rollback", "Session")
 _BTREE_RPCS: tuple[str, ...] = ("CreateBtree", "OpenBtree", "Add", "AddIfNotExists", "Update", "Upsert")
@@ -102,6 +105,14 @@ class Acquaintance:
         if isinstance(error, grpc.FutureCancelledError):
             return SopError("the call was cancelled", code=grpc.StatusCode.CANCELLED)
         return UnavailableError(f"the connection to {self.address} is closed")
+
+    def explain_end(self, error: grpc.RpcError) -> SopError:
+        """The SopError of what ended a session's stream: UnavailableError if it broke."""
+        made = self._explain(from_rpc_error(error))
+        # What the server says has a reason; gRPC says these when the connection is lost, too.
+        if made.code in _OF_BROKEN_STREAMS and not has_reason(error):
+            return UnavailableError(f"the session broke: {made.message}")
+        return made
 
     def _explain(self, error: SopError) -> SopError:
         if isinstance(error, UnavailableError):

@@ -117,15 +117,15 @@ class Connection:
             call.cancel()
 
     def open_stream(self, rpc: str, requests: Any, timeout: Optional[float]) -> Any:
-        """The call of a method that streams; what it raises is for explain()."""
+        """The call of a method that streams; what it raises is for explain_end()."""
         try:
             return self._methods[rpc](requests, timeout=timeout)
         except ValueError as error:
             raise self._acquaintance.explain(error) from error
 
-    def explain(self, error: Exception) -> SopError:
-        """The SopError of what a stream raised."""
-        return self._acquaintance.explain(error)
+    def explain_end(self, error: grpc.RpcError) -> SopError:
+        """The SopError of what ended a session's stream."""
+        return self._acquaintance.explain_end(error)
 
     def _answer(self, attempt: Callable[[], Any]) -> Any:
         try:

@@ -393,6 +393,11 @@ def from_rpc_error(error: Any) -> SopError:
     return _made(status, code)
 
 
+def has_reason(error: Any) -> bool:
+    """Whether a grpc.RpcError carries what the server has to say of it."""
+    return any(key == _DETAILS for key, _ in error.trailing_metadata() or ())
+
+
 def from_status(status: status_pb2.Status) -> SopError:
     """The exception for a google.rpc.Status, which answers of a session carry."""
     by_number = {each.value[0]: each for each in grpc.StatusCode}

@@ -88,8 +88,7 @@ class Stream:
 
     def close(self) -> None:
         """Ends the stream: what is open is rolled back, what waits is told so."""
-        self._is_closed = True
-        self._finish(UnavailableError("the session is closed"))
+        self._finish(UnavailableError("the session is closed"), closes=True)
         self._requests.put(None)
         if self._call is not None:
             self._call.cancel()
@@ -113,7 +112,7 @@ class Stream:
             for answer in self._call:
                 self._take(answer)
         except grpc.RpcError as error:
-            end = self.connection.explain(error)
+            end = self.connection.explain_end(error)
         self._requests.put(None)
         self._finish(end)
 
@@ -128,9 +127,10 @@ class Stream:
             except InvalidStateError:
                 pass  # cancelled by who waited
 
-    def _finish(self, end: SopError) -> None:
+    def _finish(self, end: SopError, closes: bool = False) -> None:
         with self._lock:
-            self._end = end
+            if not self._is_closed:
+                self._end, self._is_closed = end, closes
             waiting = [future for future, _ in self._waiting.values()]
             self._waiting.clear()
             self._bytes = 0

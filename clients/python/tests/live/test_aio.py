@@ -5,6 +5,7 @@ import functools
 import random
 
 import pytest
+from cut_connections import CuttingProxy
 
 import sop
 import sop.aio
@@ -228,3 +229,35 @@ async def test_a_failure_in_a_session_ends_its_transaction_alone(options):
         assert await read(db, "s") == {1: "", 2: ""}
     with pytest.raises(sop.UnavailableError, match="closed"):
         await session.begin_transaction()
+
+
+@awaited
+async def test_increments_count_once_though_the_connection_is_cut(server):
+    with CuttingProxy(server.address) as proxy:
+        options = sop.DatabaseOptions(name="aio-cut", address=proxy.address, patience=30.0)
+        async with sop.aio.Database(options) as db, db.session() as session:
+            async with db.begin_transaction() as t:
+                store = await db.new_btree("s", t)
+                await store.add(sop.Item("n", 0))
+            done = []
+            is_over = asyncio.Event()
+
+            async def increment(t):
+                mine = store.in_transaction(t)
+                assert await mine.find("n")
+                await mine.update_current_value(await mine.get_current_value() + 1)
+
+            async def count():
+                while not is_over.is_set():
+                    await session.run(increment, timeout=50.0)
+                    done.append(1)
+
+            counts = [asyncio.create_task(count()) for _ in range(3)]
+            cuts = 0
+            while (cuts < 6 or len(done) < 20) and not any(each.done() for each in counts):
+                await asyncio.sleep(0.2)
+                proxy.cut()
+                cuts += 1
+            is_over.set()
+            await asyncio.gather(*counts)
+            assert await read(db, "s") == {"n": len(done)}

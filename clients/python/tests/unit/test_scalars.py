@@ -13,6 +13,7 @@ from scripted_server import Failure, serve
 
 import sop
 from sop import errors
+from sop.calls import Acquaintance
 from sop.key_codec import encode_scalar
 from sop.scalars import from_key, from_value, to_key, to_value
 from sop.v1 import types_pb2
@@ -164,6 +165,16 @@ def test_error_without_details_is_classed_by_code():
         FakeRpcError(grpc.StatusCode.ABORTED, [("grpc-status-details-bin", b"\xff\xff")])
     )
     assert type(damaged) is sop.AbortedError
+
+
+def test_what_ends_a_stream_without_a_reason_is_a_lost_connection():
+    known = Acquaintance("host:1")
+    internal = grpc.StatusCode.INTERNAL
+    assert type(known.explain_end(FakeRpcError(internal))) is sop.UnavailableError
+    said = [("grpc-status-details-bin", b"")]
+    assert type(known.explain_end(FakeRpcError(internal, said))) is sop.InternalError
+    refused = FakeRpcError(grpc.StatusCode.UNAUTHENTICATED)
+    assert type(known.explain_end(refused)) is sop.UnauthenticatedError
 
 
 class FakeRpcError(grpc.RpcError):

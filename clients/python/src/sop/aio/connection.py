@@ -122,14 +122,14 @@ class Connection:
             call.cancel()
 
     def open_stream(self, rpc: str, requests: Any, timeout: Optional[float]) -> Any:
-        """The call of a method that streams; what it raises is for explain()."""
+        """The call of a method that streams; what it raises is for explain_end()."""
         if requests is None:
             return self._method(rpc)(timeout=timeout)
         return self._method(rpc)(requests, timeout=timeout)
 
-    def explain(self, error: Exception) -> SopError:
-        """The SopError of what a stream raised."""
-        return self._acquaintance.explain(error)
+    def explain_end(self, error: grpc.RpcError) -> SopError:
+        """The SopError of what ended a session's stream."""
+        return self._acquaintance.explain_end(error)
 
     def _method(self, rpc: str) -> Any:
         if self._is_closed:

@@ -88,8 +88,7 @@ class Stream:
 
     async def close(self) -> None:
         """Ends the stream: what is open is rolled back, what waits is told so."""
-        self._is_closed = True
-        await self._finish(UnavailableError("the session is closed"))
+        await self._finish(UnavailableError("the session is closed"), closes=True)
         if self._call is not None:
             self._call.cancel()
         for task in self._tasks:
@@ -121,7 +120,7 @@ class Stream:
             while (answer := await self._call.read()) is not grpc.aio.EOF:
                 await self._take(answer)
         except grpc.RpcError as error:
-            end = self.connection.explain(error)
+            end = self.connection.explain_end(error)
         await self._finish(end)
 
     async def _take(self, answer: Any) -> None:
@@ -132,8 +131,9 @@ class Stream:
         async with self._room:
             self._room.notify_all()
 
-    async def _finish(self, end: SopError) -> None:
-        self._end = end
+    async def _finish(self, end: SopError, closes: bool = False) -> None:
+        if not self._is_closed:
+            self._end, self._is_closed = end, closes
         waiting = [future for future, _ in self._waiting.values()]
         self._waiting.clear()
         self._bytes = 0
