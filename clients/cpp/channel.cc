@@ -14,6 +14,8 @@ constexpr int kMaxMessageBytes = 16 << 20;
 // pings, how much the network holds: on a fast one that costs more than it finds out.
 constexpr int kStreamBytes = 4 << 20;
 constexpr int kConnectBackoffMillis = 100;
+// A server that was away is found again this soon, and not after the minutes that gRPC may wait.
+constexpr int kMostConnectBackoffMillis = 1'000;
 
 }  // namespace
 
@@ -26,6 +28,7 @@ std::shared_ptr<grpc::Channel> OpenChannel(const ChannelOptions& options) {
   // A proxy for web pages is not in the way to a database.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kConnectBackoffMillis);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMostConnectBackoffMillis);
   if (options.sharing == ChannelSharing::kOwn) {
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   }

@@ -28,6 +28,8 @@ constexpr uint32_t kMostOperations = 4;  // of a transaction
 constexpr uint32_t kAppendsOfList = 100;
 constexpr size_t kValueBytes = 4;
 constexpr uint32_t kListsOfRead = 1000;  // of a closing read
+// Between two tries to reach a server that is away: it may be starting again.
+constexpr absl::Duration kPause = absl::Milliseconds(20);
 
 uint64_t Ticks() {
   return static_cast<uint64_t>(absl::ToInt64Nanoseconds(base::SystemClock().Monotonic()));
@@ -72,17 +74,23 @@ class ListClient {
 
   void Run(absl::Duration end) {
     while (base::SystemClock().Monotonic() < end) {
-      const Outcome outcome = Transact();
-      ++(outcome == Outcome::kOk ? committed_ : outcome == Outcome::kFailed ? refused_ : unknown_);
-      if (outcome == Outcome::kUnknown) absl::SleepFor(absl::Milliseconds(20));
+      const absl::Status status = Transact();
+      if (OutcomeOf(status) == Outcome::kUnknown) absl::SleepFor(kPause);
     }
   }
 
-  // Reads lists [begin, end) into the history.
+  // Reads lists [begin, end) into the history. A server that is away is waited for as long as a
+  // call may take.
   absl::Status Close(uint32_t begin, uint32_t end) {
     std::vector<int64_t> keys;
     for (uint32_t list = begin; list < end; ++list) keys.push_back(list);
-    SOP_ASSIGN_OR_RETURN(const auto values, client_.Get(keys));
+    const absl::Duration limit = base::SystemClock().Monotonic() + options_.client.timeout;
+    auto read = client_.Get(keys);
+    while (absl::IsUnavailable(read.status()) && base::SystemClock().Monotonic() < limit) {
+      absl::SleepFor(kPause);
+      read = client_.Get(keys);
+    }
+    SOP_ASSIGN_OR_RETURN(const auto values, std::move(read));
     for (size_t i = 0; i < values.size(); ++i) {
       SOP_ASSIGN_OR_RETURN(const List list, ListOf(values[i]));
       history_.Close(begin + static_cast<uint32_t>(i), list);
@@ -96,7 +104,8 @@ class ListClient {
   uint64_t unknown() const { return unknown_; }
 
  private:
-  Outcome Transact() {
+  // How its last call went.
+  absl::Status Transact() {
     history_.Begin(number_, Ticks());
     const absl::StatusOr<std::string> transaction = client_.Begin();
     absl::Status status = transaction.status();
@@ -105,11 +114,14 @@ class ListClient {
     if (!status.ok()) {
       if (transaction.ok()) client_.Rollback(*transaction);
       history_.End(Ticks(), Outcome::kFailed);
-      return Outcome::kFailed;
+      ++refused_;
+      return status;
     }
-    const Outcome outcome = OutcomeOf(client_.Commit(*transaction));
+    status = client_.Commit(*transaction);
+    const Outcome outcome = OutcomeOf(status);
     history_.End(Ticks(), outcome);
-    return outcome;
+    ++(outcome == Outcome::kOk ? committed_ : outcome == Outcome::kFailed ? refused_ : unknown_);
+    return status;
   }
 
   // Reads a list, or appends to it, which reads it too.
