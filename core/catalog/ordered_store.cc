@@ -1,5 +1,6 @@
 #include "core/catalog/ordered_store.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -95,28 +96,57 @@ absl::StatusOr<WriteReport> OrderedStore::Remove(std::span<const WriteItem> item
 
 absl::StatusOr<std::vector<uint32_t>> OrderedStore::Get(std::span<const btree::Key> keys,
                                                         ItemContent content, ItemSink sink) {
+  // Enough to wait for memory together, and few enough to hold all that they find.
+  constexpr size_t kTogether = 64;
   std::vector<uint32_t> missing;
-  KeyLookup lookup(store_);
-  for (uint32_t i = 0; i < keys.size(); ++i) {
-    SOP_ASSIGN_OR_RETURN(const std::optional<std::string> key, EncodeForRead(store_, keys[i]));
-    std::optional<LookupResult> found;
-    if (key.has_value()) {
-      SOP_ASSIGN_OR_RETURN(found, lookup.First(*key, ModeFor(content), KeyLookup::AcceptAny));
-    }
-    if (!found.has_value()) {
-      missing.push_back(i);
-      continue;
-    }
-    SOP_RETURN_IF_ERROR(LoadFor(content, &found->item));
-    SOP_ASSIGN_OR_RETURN(const btree::PackedItem item,
-                         AsPackedItem(store_, found->stored_key, found->item.view()));
-    if (!sink(item)) {
-      return Error(Reason::kLimitExceeded,
-                   fmt::format("the answer has no room for key {} of {}", i + 1, keys.size()),
-                   {{"store", store_.name()}, {"key", Printable(keys[i])}});
+  for (size_t begin = 0; begin < keys.size(); begin += kTogether) {
+    const auto some = keys.subspan(begin, std::min(kTogether, keys.size() - begin));
+    SOP_ASSIGN_OR_RETURN(std::vector<std::optional<LookupResult>> found, FindSome(some, content));
+    for (size_t i = 0; i < some.size(); ++i) {
+      if (!found[i].has_value()) {
+        missing.push_back(static_cast<uint32_t>(begin + i));
+        continue;
+      }
+      SOP_RETURN_IF_ERROR(LoadFor(content, &found[i]->item));
+      SOP_ASSIGN_OR_RETURN(const btree::PackedItem item,
+                           AsPackedItem(store_, found[i]->stored_key, found[i]->item.view()));
+      if (!sink(item)) {
+        return Error(
+            Reason::kLimitExceeded,
+            fmt::format("the answer has no room for key {} of {}", begin + i + 1, keys.size()),
+            {{"store", store_.name()}, {"key", Printable(some[i])}});
+      }
     }
   }
   return missing;
+}
+
+absl::StatusOr<std::vector<std::optional<LookupResult>>> OrderedStore::FindSome(
+    std::span<const btree::Key> keys, ItemContent content) {
+  std::vector<std::optional<LookupResult>> found(keys.size());
+  std::vector<std::string> encoded;
+  encoded.reserve(keys.size());
+  for (const btree::Key& key : keys) {
+    SOP_ASSIGN_OR_RETURN(std::optional<std::string> bytes, EncodeForRead(store_, key));
+    if (bytes.has_value()) encoded.push_back(*std::move(bytes));
+  }
+  // While no schema is decided no key has an encoding, and nothing is there.
+  if (encoded.size() < keys.size()) return found;
+  if (!unique()) {
+    KeyLookup lookup(store_);
+    for (size_t i = 0; i < keys.size(); ++i) {
+      SOP_ASSIGN_OR_RETURN(found[i],
+                           lookup.First(encoded[i], ModeFor(content), KeyLookup::AcceptAny));
+    }
+    return found;
+  }
+  const std::vector<std::string_view> views(encoded.begin(), encoded.end());
+  std::vector<std::optional<btree::Item>> items;
+  SOP_RETURN_IF_ERROR(store_.transaction().GetAll(tree_, views, ModeFor(content), &items));
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (items[i].has_value()) found[i] = {std::move(encoded[i]), *std::move(items[i])};
+  }
+  return found;
 }
 
 absl::Status OrderedStore::LoadFor(ItemContent content, btree::Item* item) const {

@@ -22,6 +22,8 @@
 
 namespace sop::catalog {
 
+struct LookupResult;
+
 // What became of one item of a write.
 enum class WriteOutcome : uint8_t {
   kAdded,         // the key was not there; the item is
@@ -152,6 +154,9 @@ class OrderedStore {
   absl::StatusOr<uint64_t> Count(const btree::KeyRange& range);
 
  private:
+  // What Get finds for a few keys, values not loaded yet.
+  absl::StatusOr<std::vector<std::optional<LookupResult>>> FindSome(
+      std::span<const btree::Key> keys, ItemContent content);
   absl::Status LoadFor(ItemContent content, btree::Item* item) const;
   // The stored keys that are meant by the request's key and id.
   absl::StatusOr<btree::KeyRange> SeekKeys(const SeekRequest& request) const;

@@ -80,7 +80,16 @@ absl::StatusOr<WriteReport> WriteRequest::Run(std::span<const WriteItem> items) 
     SOP_ASSIGN_OR_RETURN(decided, SchemaFor(store_.entry(), items.front().key));
   }
   const btree::KeySchema& schema = decided.has_value() ? *decided : *store_.schema();
-  for (const WriteItem& item : items) SOP_RETURN_IF_ERROR(Resolve(item, schema));
+  std::vector<btree::EncodedKey> keys;
+  keys.reserve(items.size());
+  for (const WriteItem& item : items) {
+    SOP_ASSIGN_OR_RETURN(btree::EncodedKey encoded, EncodeFor(item, schema));
+    keys.push_back(std::move(encoded));
+  }
+  SOP_RETURN_IF_ERROR(FindTogether(items, keys));
+  for (size_t i = 0; i < items.size(); ++i) {
+    SOP_RETURN_IF_ERROR(Resolve(items[i], keys[i], found_.empty() ? nullptr : &found_[i]));
+  }
   if (!steps_.empty()) SOP_RETURN_IF_ERROR(Apply(items.front().key));
   return std::move(report_);
 }
@@ -129,31 +138,61 @@ absl::Status WriteRequest::ResolveWithoutSchema(std::span<const WriteItem> items
   return absl::OkStatus();
 }
 
-absl::Status WriteRequest::Resolve(const WriteItem& item, const btree::KeySchema& schema) {
+absl::StatusOr<btree::EncodedKey> WriteRequest::EncodeFor(const WriteItem& item,
+                                                          const btree::KeySchema& schema) const {
   if (kind_ == WriteKind::kUpdateKey && schema.form() == btree::KeyForm::kScalar) {
     return Error(Reason::kInvalidKey,
                  fmt::format("store '{}' has scalar keys, on which nothing rides",
                              base::Printable(store_.name())),
                  {{"store", store_.name()}});
   }
-  SOP_ASSIGN_OR_RETURN(const btree::EncodedKey encoded, schema.Encode(item.key));
+  return schema.Encode(item.key);
+}
+
+// A version or value that was expected is a read of the item; else only of its key.
+txn::ReadMode WriteRequest::ReadModeFor(const WriteItem& item) const {
+  const bool reads_value =
+      item.expected_version.has_value() || (kind_ == WriteKind::kRemove && item.value.has_value());
+  return reads_value ? txn::ReadMode::kItem : txn::ReadMode::kKeyOnly;
+}
+
+absl::Status WriteRequest::FindTogether(std::span<const WriteItem> items,
+                                        std::span<const btree::EncodedKey> keys) {
+  if (!unique() || items.size() == 1) return absl::OkStatus();
+  std::vector<std::string_view> stored_keys;
+  stored_keys.reserve(keys.size());
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (ReadModeFor(items[i]) != txn::ReadMode::kKeyOnly) return absl::OkStatus();
+    stored_keys.push_back(keys[i].key);
+  }
+  return store_.transaction().GetAll(tree_, stored_keys, txn::ReadMode::kKeyOnly, &found_);
+}
+
+absl::Status WriteRequest::Resolve(const WriteItem& item, const btree::EncodedKey& encoded,
+                                   Found* found) {
   if (kind_ == WriteKind::kAdd && !unique()) {
     PlanAddition(item, encoded);
     return Report(item, WriteOutcome::kAdded, steps_.back().stored_key);
   }
-  SOP_ASSIGN_OR_RETURN(std::optional<Current> current, Locate(item, encoded.key));
+  SOP_ASSIGN_OR_RETURN(std::optional<Current> current, Locate(item, encoded.key, found));
   SOP_RETURN_IF_ERROR(CheckVersion(item, current));
   if (!current.has_value()) return Absent(item, encoded);
-  if (kind_ == WriteKind::kUpdateKey) return PatchKey(item, schema, *std::move(current));
+  if (kind_ == WriteKind::kUpdateKey) {
+    return PatchKey(item, *store_.schema(), *std::move(current));
+  }
   return Present(item, encoded, *std::move(current));
 }
 
 absl::StatusOr<std::optional<WriteRequest::Current>> WriteRequest::Locate(const WriteItem& item,
-                                                                          std::string_view key) {
-  // A version or value that was expected is a read of the item; else only of its key.
-  const bool reads_value =
-      item.expected_version.has_value() || (kind_ == WriteKind::kRemove && item.value.has_value());
-  const txn::ReadMode mode = reads_value ? txn::ReadMode::kItem : txn::ReadMode::kKeyOnly;
+                                                                          std::string_view key,
+                                                                          Found* together) {
+  if (together != nullptr) {
+    const auto pending = pending_.find(key);
+    if (pending != pending_.end()) return pending->second;
+    if (!together->has_value()) return std::nullopt;
+    return Current{std::string(key), std::move((*together)->ride_on), (*together)->version};
+  }
+  const txn::ReadMode mode = ReadModeFor(item);
   const auto accept = [this, &item](std::string_view stored_key,
                                     btree::Item& found) -> absl::StatusOr<bool> {
     const auto pending = pending_.find(stored_key);

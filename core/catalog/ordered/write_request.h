@@ -47,6 +47,7 @@ class WriteRequest {
   };
   // What this request made of it; nothing if it removed it.
   using Pending = std::optional<Current>;
+  using Found = std::optional<btree::Item>;
 
   bool unique() const { return store_.options().uniqueness == Uniqueness::kUnique; }
   // The kinds that may make items, and so decide a schema.
@@ -55,8 +56,16 @@ class WriteRequest {
   absl::Status CheckItem(const WriteItem& item) const;
   absl::Status CheckValue(const WriteItem& item) const;
   absl::Status ResolveWithoutSchema(std::span<const WriteItem> items);
-  absl::Status Resolve(const WriteItem& item, const btree::KeySchema& schema);
-  absl::StatusOr<std::optional<Current>> Locate(const WriteItem& item, std::string_view key);
+  absl::StatusOr<btree::EncodedKey> EncodeFor(const WriteItem& item,
+                                              const btree::KeySchema& schema) const;
+  txn::ReadMode ReadModeFor(const WriteItem& item) const;
+  // Looks for all keys at once where only the keys are asked for, and fills in found_.
+  absl::Status FindTogether(std::span<const WriteItem> items,
+                            std::span<const btree::EncodedKey> keys);
+  // `found`: what FindTogether found; null if it did not look.
+  absl::Status Resolve(const WriteItem& item, const btree::EncodedKey& encoded, Found* found);
+  absl::StatusOr<std::optional<Current>> Locate(const WriteItem& item, std::string_view key,
+                                                Found* together);
   absl::StatusOr<bool> HasValue(const WriteItem& item, btree::Item& found) const;
   absl::Status CheckVersion(const WriteItem& item, const std::optional<Current>& current) const;
   absl::Status Absent(const WriteItem& item, const btree::EncodedKey& encoded);
@@ -80,6 +89,8 @@ class WriteRequest {
   base::StringMap<Pending> pending_;
   // In a store that is not unique: the stored keys of what it added, by encoded key.
   base::StringMap<std::string> added_;
+  // By number of item; empty if each is looked for on its own.
+  std::vector<Found> found_;
   std::vector<Step> steps_;
   WriteReport report_;
 };
