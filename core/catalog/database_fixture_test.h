@@ -1,5 +1,7 @@
 #pragma once
 
+#include <unistd.h>
+
 #include <map>
 #include <memory>
 #include <string>
@@ -33,7 +35,8 @@ class TestDatabase {
     options.engine.files = &base::SystemFileSystem();
     options.engine.pool = &pool_;
     options.engine.cache = std::make_shared<txn::CacheBudget>(size_t{64} << 20);
-    options.engine.spill_folder = testing::TempDir() + "/sop-catalog-spill";
+    options.engine.spill_folder =
+        fmt::format("{}/sop-catalog-spill-{}", testing::TempDir(), getpid());
     options.engine.nodes.image_bytes = 1024;
     options.engine.limits = limits;
     auto database = Database::Open(std::move(options));

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <unistd.h>
+
 #include <memory>
 #include <string>
 #include <string_view>
@@ -7,6 +9,8 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include <fmt/format.h>
 
 #include "core/base/clock.h"
 #include "core/base/random.h"
@@ -29,7 +33,7 @@ class EngineFixture : public testing::Test {
     options_.files = &base::SystemFileSystem();
     options_.pool = &pool_;
     options_.cache = std::make_shared<CacheBudget>(size_t{64} << 20);
-    options_.spill_folder = testing::TempDir() + "/sop-engine-spill";
+    options_.spill_folder = fmt::format("{}/sop-engine-spill-{}", testing::TempDir(), getpid());
     options_.nodes.image_bytes = 1024;
   }
 
