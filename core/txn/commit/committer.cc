@@ -501,6 +501,8 @@ void Committer::BeginStaging(const CommitGroup* unpublished) {
     reserved_->changed.insert(unpublished->installed.begin(), unpublished->installed.end());
   }
   reserved_->base = published();
+  reserved_->charge = base::MemoryCharge(options_.memory);
+  reserved_->charge.Set(CommitStager::MemoryFor(*request->transaction));
   request->staged = reserved_;
   base::MutexLock lock(mu_);
   staging_ = reserved_;
@@ -546,6 +548,7 @@ void Committer::EndStaging(CommitRequest& request) {
   staged.nodes.reset();
   staged.trees.clear();
   staged.base.reset();
+  staged.charge.Set(0);
   base::MutexLock lock(mu_);
   if (staging_ == request.staged) staging_ = nullptr;
   request.staged = nullptr;

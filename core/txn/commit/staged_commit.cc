@@ -41,6 +41,14 @@ bool CommitStager::Wants(const Transaction& transaction) {
   });
 }
 
+int64_t CommitStager::MemoryFor(const Transaction& transaction) {
+  // Tables that are being written, then for each leaf its range, its place and its entry in the
+  // index of a table.
+  constexpr int64_t kTables = 8 << 20;
+  constexpr int64_t kWrittenBytesPerByte = 64;
+  return kTables + static_cast<int64_t>(transaction.write_bytes()) / kWrittenBytesPerByte;
+}
+
 std::pair<Sequence, Sequence> CommitStager::Reserve(const Transaction& transaction, Sequence tail,
                                                     int attempt) {
   // Several times what others commit in the seconds that staging takes; a new attempt gets more.

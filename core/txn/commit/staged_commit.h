@@ -7,6 +7,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "core/base/ids.h"
+#include "core/base/memory/memory_budget.h"
 #include "core/btree/node/node_entries.h"
 #include "core/btree/staged/staged_tree.h"
 #include "core/persistence/storage.h"
@@ -32,6 +33,8 @@ struct StagedCommit {
   // What it was staged on: the newest state when that began.
   std::shared_ptr<const Snapshot> base;
   std::unique_ptr<persistence::StagedNodes> nodes;
+  // What staging takes, until it ends.
+  base::MemoryCharge charge;
   absl::btree_map<TreeId, btree::StagedTree> trees;
   // Why staging ended; what is reported unless the commit fails for a better reason.
   absl::Status status;
@@ -53,6 +56,8 @@ class CommitStager {
   // Whether `transaction` is to be staged rather than built as node deltas in one record: it is
   // large, every tree that it writes to has an id, and no key waits for its Serial.
   static bool Wants(const Transaction& transaction);
+  // Bytes of memory that staging it takes, beside what the transaction holds itself.
+  static int64_t MemoryFor(const Transaction& transaction);
 
   // Sequences [first, last] for `transaction`, far enough above `tail` for others to commit while
   // it is staged for the time `attempt` (0, 1, ...).
