@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -12,6 +11,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "core/base/bytes.h"
 #include "core/base/clock.h"
@@ -23,6 +23,7 @@
 #include "core/txn/transaction_cursor.h"
 #include "storage/rocksdb/rocksdb_environment.h"
 #include "storage/rocksdb/rocksdb_storage.h"
+#include "tests/giant/resident.h"
 
 namespace sop {
 namespace {
@@ -41,17 +42,6 @@ uint64_t ItemsOf() {
   const char* const given = std::getenv("SOP_ITEMS");
   return given == nullptr ? 1'000'000 : std::strtoull(given, nullptr, 10);
 }
-
-uint64_t StatusKiB(std::string_view name) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with(name)) return std::strtoull(line.c_str() + name.size() + 1, nullptr, 10);
-  }
-  return 0;
-}
-uint64_t Resident() { return StatusKiB("VmRSS") * 1024; }
-uint64_t PeakResident() { return StatusKiB("VmHWM") * 1024; }
-void ResetPeak() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
 std::string KeyOf(uint64_t number) {
   std::string key;
@@ -157,8 +147,8 @@ TEST_F(GiantTest, CommitsWithinItsMemoryBudgetWhileOthersCommit) {
   }
   const std::string alone =
       WithOthers([] { std::this_thread::sleep_for(std::chrono::seconds(2)); });
-  ResetPeak();
-  const uint64_t before = Resident();
+  ResetPeakResident(getpid());
+  const uint64_t before = Resident(getpid());
   double gathered = 0;
   double committed = 0;
   // Half updates and inserts among the base's items, half behind them, none in order.
@@ -178,7 +168,8 @@ TEST_F(GiantTest, CommitsWithinItsMemoryBudgetWhileOthersCommit) {
     ASSERT_TRUE(status.ok()) << status;
     committed = absl::ToDoubleSeconds(base::SystemClock().Monotonic() - start) - gathered;
   });
-  const uint64_t growth = PeakResident() - std::min(before, PeakResident());
+  const uint64_t peak = PeakResident(getpid());
+  const uint64_t growth = peak - std::min(before, peak);
   fmt::print("counter giant_writes {}\n", items);
   fmt::print("giant: {} writes gathered in {:.1f} s, committed in {:.1f} s, {} MiB of growth\n",
              items, gathered, committed, growth / kMiB);
