@@ -66,7 +66,7 @@ struct CommitResult {
   absl::Status status;
   // The commit's place in the order (OK), else 0. For an empty transaction its read version.
   Sequence version;
-  // OK only: `token` had committed before; this is that commit's `reply`.
+  // OK only: `token` had committed before, or was about to; this is that commit's `reply`.
   std::optional<std::string> earlier_reply;
   CommitTimes times = {};
 };

@@ -26,6 +26,7 @@ namespace sop::txn {
 class EngineFixture : public testing::Test {
  protected:
   static constexpr TreeId kTree{5};
+  static constexpr int kPoolThreads = 4;
 
   EngineFixture() {
     options_.clock = &base::SystemClock();
@@ -94,7 +95,7 @@ class EngineFixture : public testing::Test {
     return status.ok() ? out : status.ToString();
   }
 
-  base::ThreadPool pool_{4};
+  base::ThreadPool pool_{kPoolThreads};
   EngineOptions options_;
   std::unique_ptr<memory::MemoryStorage> storage_;
   std::unique_ptr<Engine> engine_;

@@ -1,6 +1,8 @@
 #include "core/txn/engine.h"
 
 #include <algorithm>
+#include <future>
+#include <latch>
 #include <map>
 #include <string>
 #include <vector>
@@ -370,6 +372,33 @@ TEST_F(EngineTest, ARepeatedTokenIsAnsweredAndNotRun) {
   EXPECT_TRUE(engine_->FindOutcome(*options.token)->has_value());
   const Uuid old{uint64_t{1'600'000'000'000} << 16, 1};
   EXPECT_EQ(ReasonOf(engine_->FindOutcome(old).status()), Reason::kOutcomeUnknown);
+}
+
+TEST_F(EngineTest, ARepetitionOfACommitUnderWayGetsItsReply) {
+  // No thread is free to commit until both calls have come.
+  std::promise<void> both;
+  const std::shared_future<void> came = both.get_future().share();
+  for (int i = 0; i < kPoolThreads; ++i) pool_.Schedule([came] { came.wait(); });
+  CommitOptions options;
+  options.token = engine_->MakeTransactionId();
+  std::vector<CommitResult> results(2);
+  std::latch answered(2);
+  for (size_t i = 0; i < results.size(); ++i) {
+    auto transaction = Begin();
+    ASSERT_TRUE(transaction->Add(Open(*transaction), "n", 1).ok());
+    options.reply = fmt::format("reply {}", i);
+    engine_->Commit(std::move(transaction), options, [&, i](CommitResult result) {
+      results[i] = std::move(result);
+      answered.count_down();
+    });
+  }
+  both.set_value();
+  answered.wait();
+  ASSERT_TRUE(results[0].status.ok() && results[1].status.ok());
+  EXPECT_FALSE(results[0].earlier_reply.has_value());
+  EXPECT_EQ(results[1].earlier_reply, "reply 0");
+  EXPECT_EQ(results[1].version, results[0].version);
+  EXPECT_EQ(Get(*Begin(), "n"), std::string("\x01\0\0\0\0\0\0\0", 8));
 }
 
 }  // namespace

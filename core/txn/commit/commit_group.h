@@ -37,8 +37,14 @@ struct CommitRequest {
   std::shared_ptr<StagedCommit> staged;  // absent until it is, if it is to be
   int staging_attempts = 0;
 
+  // Only the first of `done` was run; to the others its reply is an earlier one.
   void Finish(const CommitResult& result) {
-    for (auto& callback : done) callback(result);
+    done.front()(result);
+    if (done.size() > 1) {
+      CommitResult repeated = result;
+      if (result.status.ok() && !result.earlier_reply) repeated.earlier_reply = options.reply;
+      for (size_t i = 1; i < done.size(); ++i) done[i](repeated);
+    }
     done.clear();
   }
 };
