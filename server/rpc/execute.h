@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "server/rpc/dispatcher.h"
-#include "server/rpc/read_placement.h"
+#include "server/rpc/operation/read_placement.h"
 #include "server/session/database_registry.h"
 #include "sop/v1/transaction.pb.h"
 

@@ -8,8 +8,8 @@
 #include "server/convert/id.h"
 #include "server/rpc/dispatcher.h"
 #include "server/rpc/operation/operations.h"
+#include "server/rpc/operation/read_placement.h"
 #include "server/rpc/operation/transaction_options.h"
-#include "server/rpc/read_placement.h"
 #include "server/session/database_registry.h"
 #include "server/session/transaction_registry.h"
 

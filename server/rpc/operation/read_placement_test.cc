@@ -1,4 +1,4 @@
-#include "server/rpc/read_placement.h"
+#include "server/rpc/operation/read_placement.h"
 
 #include "gtest/gtest.h"
 
