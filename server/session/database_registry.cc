@@ -1,6 +1,8 @@
 #include "server/session/database_registry.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -122,6 +124,10 @@ std::shared_ptr<DatabaseRegistry::Entry> DatabaseRegistry::Find(std::string_view
   base::MutexLock lock(mu_);
   const auto found = entries_.find(Effective(name));
   return found == entries_.end() ? nullptr : found->second;
+}
+
+absl::Duration DatabaseRegistry::LastUsed(const OpenDatabase& database) {
+  return absl::Nanoseconds(database.last_used_nanos.load(std::memory_order_relaxed));
 }
 
 void DatabaseRegistry::Share(OpenDatabase& database) const {
@@ -347,14 +353,25 @@ void DatabaseRegistry::MeasureDisk() {
 }
 
 void DatabaseRegistry::CloseIdle() {
+  CloseUnused(options_.idle, std::numeric_limits<size_t>::max());
+}
+
+void DatabaseRegistry::CloseUnused(absl::Duration unused, size_t most) {
   const absl::Duration now = options_.clock->Monotonic();
-  for (const auto& entry : All()) {
+  const auto is_unused = [&](const std::shared_ptr<OpenDatabase>& open) {
+    return open != nullptr && open.use_count() == 1 && now - LastUsed(*open) >= unused;
+  };
+  std::vector<std::pair<absl::Duration, std::shared_ptr<Entry>>> found;
+  for (auto& entry : All()) {
     if (!entry->mu.TryLock()) continue;
-    const bool idle =
-        entry->open != nullptr && entry->open.use_count() == 1 &&
-        now - absl::Nanoseconds(entry->open->last_used_nanos.load(std::memory_order_relaxed)) >=
-            options_.idle;
-    if (idle) Close(*entry);
+    if (is_unused(entry->open)) found.emplace_back(LastUsed(*entry->open), entry);
+    entry->mu.Unlock();
+  }
+  std::sort(found.begin(), found.end());
+  if (found.size() > most) found.resize(most);
+  for (const auto& [last_used, entry] : found) {
+    if (!entry->mu.TryLock()) continue;
+    if (is_unused(entry->open)) Close(*entry);
     entry->mu.Unlock();
   }
 }

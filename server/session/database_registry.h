@@ -98,6 +98,9 @@ class DatabaseRegistry {
   absl::StatusOr<std::string> ResolveOther(const std::string& folder) SOP_EXCLUDES(mu_);
   // Closes what nobody has used for the idle time.
   void CloseIdle() SOP_EXCLUDES(mu_);
+  // Closes those unused for the longest time, at most `most`, and none used since `unused`. For
+  // when memory is short: they are opened again when they are asked for.
+  void CloseUnused(absl::Duration unused, size_t most) SOP_EXCLUDES(mu_);
 
  private:
   struct Entry {
@@ -125,6 +128,7 @@ class DatabaseRegistry {
   // REQUIRES: nobody else shares it.
   void Close(Entry& entry) SOP_REQUIRES(entry.mu);
   void Share(OpenDatabase& database) const;
+  static absl::Duration LastUsed(const OpenDatabase& database);
 
   // Constant after construction.
   const Options options_;

@@ -86,6 +86,22 @@ TEST_F(DatabaseRegistryTest, ADatabaseIsOpenedOnFirstUseAndClosedWhenIdle) {
   EXPECT_EQ(opened_, 2);
 }
 
+TEST_F(DatabaseRegistryTest, ThoseUnusedForLongestAreClosedWhenMemoryIsShort) {
+  for (const char* name : {"a", "b", "default"}) {
+    if (std::string_view(name) != "default") ASSERT_TRUE(registry_->Create(name, "").ok());
+    ASSERT_TRUE(registry_->Acquire(name).ok());
+    clock_.Advance(absl::Seconds(1));
+  }
+  ASSERT_TRUE(registry_->Acquire("a").ok());
+  registry_->CloseUnused(absl::Seconds(2), 1);
+  EXPECT_EQ(registry_->FindOpen("b"), nullptr);
+  EXPECT_NE(registry_->FindOpen("default"), nullptr);
+  EXPECT_NE(registry_->FindOpen("a"), nullptr);
+  clock_.Advance(absl::Seconds(1));
+  registry_->CloseUnused(absl::Seconds(2), 3);
+  EXPECT_NE(registry_->FindOpen("default"), nullptr) << "used a second ago";
+}
+
 TEST_F(DatabaseRegistryTest, ASecondServerIsToldWhoHoldsTheDataDirectory) {
   const auto second = Open();
   EXPECT_EQ(ReasonOf(second.status()), Reason::kFolderInUse);
