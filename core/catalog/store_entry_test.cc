@@ -168,6 +168,7 @@ TEST(StoreOptionsTest, OptionsOutOfRangeAreNamed) {
   EXPECT_EQ(option({.relations = {std::vector<Relation>(65, relation)}}), "relations");
   EXPECT_EQ(option({.relations = {{{{}, "b", {}}}}}), "relations");
   EXPECT_EQ(option({.relations = {{{{"a", "d"}, "b", {"c"}}}}}), "relations");
+  EXPECT_TRUE(Complete({.relations = {std::vector<Relation>(63, relation)}}).ok());
   EXPECT_TRUE(Complete({.relations = {std::vector<Relation>(64, relation)}}).ok());
   EXPECT_EQ(ReasonOf(Complete({.relations = {{{{"a"}, "..", {"c"}}}}}).status()),
             Reason::kInvalidName);

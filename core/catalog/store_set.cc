@@ -252,10 +252,11 @@ absl::StatusOr<OpenStore*> StoreSet::CreateAbsent(std::string_view name,
   SOP_RETURN_IF_ERROR(CheckWritable());
   txn::SnapshotSource source(transaction_->snapshot());
   SOP_ASSIGN_OR_RETURN(const uint64_t count, btree::Count(source, kCatalogTree));
-  if (count >= kMaxStores) {
-    return Error(Reason::kLimitExceeded,
-                 fmt::format("the database has {} stores; the limit is {}", count, kMaxStores),
-                 {{"limit", fmt::format("{}", kMaxStores)}, {"limit_name", "stores"}});
+  if (count + created_ >= kMaxStores) {
+    return Error(
+        Reason::kLimitExceeded,
+        fmt::format("the database has {} stores; the limit is {}", count + created_, kMaxStores),
+        {{"limit", fmt::format("{}", kMaxStores)}, {"limit_name", "stores"}});
   }
   auto entry = std::make_shared<StoreEntry>();
   entry->name = std::string(name);
@@ -270,6 +271,7 @@ absl::StatusOr<OpenStore*> StoreSet::CreateAbsent(std::string_view name,
   NamePlan& wanted = plan().Name(name);
   wanted.created = true;
   wanted.creation = StoreCreation{entry, store->slots_, {}};
+  ++created_;
   return store;
 }
 

@@ -111,6 +111,8 @@ class StoreSet {
   // By name; null for a store that this transaction removed.
   std::map<std::string, OpenStore*, std::less<>> names_;
   std::vector<std::unique_ptr<OpenStore>> stores_;
+  // Stores that this transaction created, removed again or not.
+  uint64_t created_ = 0;
   // Shared with the assumption, which the transaction owns.
   std::shared_ptr<CatalogPlan> plan_;
   Uuid last_item_id_;

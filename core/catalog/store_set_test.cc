@@ -41,6 +41,22 @@ std::string DetailOf(const absl::Status& status, std::string_view name) {
   return "-";
 }
 
+TEST_F(StoreSetTest, SoManyStoresAreInADatabase) {
+  auto first = database_.Begin();
+  for (uint64_t i = 0; i < kMaxStores - 2; ++i) {
+    ASSERT_TRUE(first->Create(fmt::format("s{}", i), {}).ok()) << i;
+  }
+  ASSERT_TRUE(database_.Commit(std::move(first)).ok());
+  auto stores = database_.Begin();
+  EXPECT_TRUE(stores->Create("one below the limit", {}).ok());
+  EXPECT_TRUE(stores->Create("at the limit", {}).ok());
+  const absl::Status refused = stores->Create("beyond it", {}).status();
+  EXPECT_EQ(ReasonOf(refused), Reason::kLimitExceeded);
+  EXPECT_EQ(DetailOf(refused, "limit"), "100000");
+  ASSERT_TRUE(database_.Commit(std::move(stores)).ok());
+  EXPECT_EQ(ReasonOf(database_.Create("later")), Reason::kLimitExceeded);
+}
+
 TEST_F(StoreSetTest, CreatedStoreIsSeenByItsOwnTransactionAndByLaterOnes) {
   auto before = database_.Begin(txn::Mode::kReadOnly);
   auto stores = database_.Begin();

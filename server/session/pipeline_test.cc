@@ -293,6 +293,23 @@ TEST(PipelineTest, WrongPlacesAreRefused) {
   EXPECT_TRUE(stream.Ok(6));
 }
 
+TEST(PipelineTest, SoManyTransactionsAreOpen) {
+  TestStream stream({.transactions = 3});
+  for (const uint64_t id : {1, 2, 3, 4}) stream.Arrive(Begin(id));
+  stream.expected = 4;
+  stream.Settle();
+  EXPECT_TRUE(stream.Ok(2));
+  EXPECT_TRUE(stream.Ok(3));
+  EXPECT_EQ(stream.ReasonFor(4), Reason::kLimitExceeded);
+  stream.Arrive(Commit(5, 1));
+  stream.expected = 5;
+  stream.Settle();
+  stream.Arrive(Begin(6));
+  stream.expected = 6;
+  stream.Settle();
+  EXPECT_TRUE(stream.Ok(6));
+}
+
 TEST(PipelineTest, SecondRequestOfAnIdFailsAndPoisons) {
   TestStream stream;
   stream.Arrive(Begin(1));

@@ -213,6 +213,23 @@ class LimitsTest(unittest.TestCase):
         refusal = self.edge(10_000, send, ["INVALID_ARGUMENT", "INVALID_ARGUMENT"])
         self.assertEqual(refusal.metadata["limit"], "10000")
 
+    def test_echo(self) -> None:
+        def parts(count: int) -> None:
+            self.admin.Echo(admin_pb2.EchoRequest(response_parts=count, response_bytes=1))
+
+        refusal = self.edge(65_536, parts, ["INVALID_ARGUMENT", "INVALID_ARGUMENT"])
+        self.assertEqual(refusal.metadata["field"], "response_parts")
+
+        def messages(count: int) -> None:
+            call = self.admin.EchoStream(
+                admin_pb2.EchoStreamRequest(messages=count, response_bytes=0)
+            )
+            next(call)  # the rest of a million need not be read
+            call.cancel()
+
+        refusal = self.edge(1_000_000, messages, ["INVALID_ARGUMENT", "INVALID_ARGUMENT"])
+        self.assertEqual(refusal.metadata["field"], "messages")
+
     def test_transaction_terms(self) -> None:
         hour = 3_600_000
 

@@ -138,9 +138,13 @@ TEST_F(OrderedStoreTest, NothingRidesOnScalarKeys) {
 TEST_F(OrderedStoreTest, ValuesAreLimited) {
   OrderedStore& store = Create("words");
   const std::string whole(64 * 1024, 'x');
-  const std::string long_one(64 * 1024 + 1, 'x');
-  const std::string too_long(64 * 1024 * 1024 + 1, 'x');
-  EXPECT_EQ(Add(store, {Write(int64_t{1}, long_one)}), "UNIMPLEMENTED");
+  const std::string too_long(btree::kMaxValueSizeBytes + 1, 'x');
+  const auto of_size = [&](size_t size) { return std::string_view(too_long).substr(0, size); };
+  EXPECT_EQ(Add(store, {Write(int64_t{3}, of_size(whole.size() - 1))}), "A");
+  EXPECT_EQ(Add(store, {Write(int64_t{1}, of_size(whole.size() + 1))}), "UNIMPLEMENTED");
+  for (const size_t size : {btree::kMaxValueSizeBytes - 1, btree::kMaxValueSizeBytes}) {
+    EXPECT_EQ(Add(store, {Write(int64_t{1}, of_size(size))}), "UNIMPLEMENTED") << size;
+  }
   EXPECT_EQ(Add(store, {Write(int64_t{1}, too_long)}), "INVALID_VALUE");
   EXPECT_EQ(Add(store, {Write(int64_t{1}, whole)}), "A");
   WriteItem text = Write(int64_t{2}, "\xff");
