@@ -1,5 +1,6 @@
 #include "server/daemon.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,8 +25,22 @@ namespace {
 
 // Idle transactions and databases are looked for every ten periods of the memory governor.
 constexpr int kTicksPerRound = 10;
-// Of the memory: connections, and messages on their way.
-constexpr int64_t kGrpcShare = 8;
+// Of the memory: requests that are being received, and what gRPC may hold at all before it ends
+// calls at random; the intake sees to it that it does not come to that.
+constexpr int64_t kIntakeShare = 8;
+// Heavy requests and their answers at once: what a processor does in less than a tenth of a second,
+// and at most this share of the memory.
+constexpr int64_t kHeavyBytesPerCore = 4 << 20;
+constexpr int64_t kHeavyShare = 16;
+constexpr int64_t kGrpcShare = 4;
+// One connection for so much memory; it takes a sixth of that. At most half of the files that may
+// be open are connections, the others are the databases'.
+constexpr int64_t kConnectionBytes = 128 << 10;
+// With less room than this share of the memory, databases that nobody uses are closed, as many in a
+// round as half a second is enough for.
+constexpr int64_t kReliefShare = 16;
+constexpr absl::Duration kUnusedBeforeRelief = absl::Seconds(2);
+constexpr size_t kDatabasesPerRelief = 16;
 // Measuring walks through folders: not so often.
 constexpr int kRoundsBetweenMeasures = 20;
 constexpr int kRoundsBetweenUpkeep = 2;
@@ -34,13 +49,30 @@ constexpr int kRoundsBetweenUpkeep = 2;
 Daemon::Options Completed(Daemon::Options options) {
   int64_t& requests = options.config.limits.requests_in_flight;
   if (requests == 0) {
-    requests = std::max<int64_t>(256, 128 * int64_t{std::thread::hardware_concurrency()});
+    requests = std::max<int64_t>(128, 64 * int64_t{std::thread::hardware_concurrency()});
   }
   if (options.memory == nullptr) {
     options.memory =
         std::make_shared<base::MemoryBudget>(static_cast<size_t>(options.config.memory_bytes));
   }
   return options;
+}
+
+size_t ReceivingAtOnce(const config::ServerOptions& options) {
+  const int64_t messages = options.memory_bytes / kIntakeShare / rpc::Dispatcher::kMaxMessageBytes;
+  return static_cast<size_t>(std::max<int64_t>(2, messages));
+}
+
+int64_t HeavyBytesAtOnce(const config::ServerOptions& options) {
+  const int64_t served_soon = kHeavyBytesPerCore * std::thread::hardware_concurrency();
+  return std::min(options.memory_bytes / kHeavyShare, served_soon);
+}
+
+size_t ConnectionsAtOnce(const config::ServerOptions& options) {
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  return std::min(static_cast<size_t>(options.memory_bytes / kConnectionBytes),
+                  static_cast<size_t>(files.rlim_cur / 2));
 }
 
 // "127.0.0.1:0" with the port that was taken.
@@ -86,6 +118,8 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Options options) {
   daemon->admission_ = std::make_unique<load::Admission>(
       load::Admission::Options{.max_requests = limits.requests_in_flight,
                                .max_streams = limits.streams,
+                               .max_receiving = ReceivingAtOnce(given.config),
+                               .max_heavy_bytes = HeavyBytesAtOnce(given.config),
                                .budget = given.memory,
                                .clock = &given.clock});
   daemon->transactions_ =
@@ -132,6 +166,7 @@ absl::Status Daemon::OpenFaces() {
   SOP_ASSIGN_OR_RETURN(
       grpc_, rpc::GrpcFace::Open({.address = options_.config.listen,
                                   .memory_bytes = options_.config.memory_bytes / kGrpcShare,
+                                  .connections = ConnectionsAtOnce(options_.config),
                                   .services = {&services.admin, &services.btree, &services.database,
                                                &services.transaction}}));
   if (options_.config.http == "off") return absl::OkStatus();
@@ -198,14 +233,25 @@ void Daemon::KeepHouse() {
       if (stopping_) return;
     }
     governor.Tick(options_.clock.Monotonic());
+    admission_->intake().Sweep();
     if (tick % kTicksPerRound != 0) continue;
     const absl::Status health = databases_->CheckHealth();
     if (!health.ok() && options_.fail_stop) options_.fail_stop(health);
     transactions_->Sweep();
     databases_->CloseIdle();
+    RelieveMemory();
     if (tick % (kTicksPerRound * kRoundsBetweenMeasures) == 0) databases_->MeasureDisk();
     if (tick % (kTicksPerRound * kRoundsBetweenUpkeep) == 0) KeepStorages();
   }
+}
+
+void Daemon::RelieveMemory() {
+  if (options_.memory->HasRoom(options_.memory->limit_bytes() / kReliefShare)) return;
+  if (relieving_.exchange(true)) return;
+  workers_->Schedule([this] {
+    databases_->CloseUnused(kUnusedBeforeRelief, kDatabasesPerRelief);
+    relieving_.store(false);
+  });
 }
 
 void Daemon::KeepStorages() {

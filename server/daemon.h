@@ -77,6 +77,8 @@ class Daemon {
   // Opens `default`, so that the first request finds it open; what is wrong with it is logged.
   void WarmUp();
   void KeepHouse() SOP_EXCLUDES(mu_);
+  // Closes databases that nobody uses when memory is short, on the workers.
+  void RelieveMemory();
   // Lets storages give space back, on the workers.
   void KeepStorages();
 
@@ -94,6 +96,8 @@ class Daemon {
   std::unique_ptr<rpc::GrpcFace> grpc_;
   std::unique_ptr<http::HttpFace> http_;
   std::atomic<bool> healthy_ = true;
+  // A worker is closing databases.
+  std::atomic<bool> relieving_ = false;
 
   base::Mutex mu_;
   base::CondVar wake_;

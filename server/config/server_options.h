@@ -20,8 +20,8 @@ struct Limits {
   int64_t open_transactions = 10'000;
   // Databases known at once. Default 1,024; range 1 to 100,000.
   int64_t databases = 1'024;
-  // Requests being worked on at once, streams apart; more are OVERLOADED. 0, the default: 128 for
-  // each processor, at least 256; range 1 to 1,000,000.
+  // Requests being worked on at once, streams apart; more are OVERLOADED. 0, the default: 64 for
+  // each processor, at least 128; range 1 to 1,000,000.
   int64_t requests_in_flight = 0;
   // Streams open at once; more are OVERLOADED. Default 10,000; range 1 to 1,000,000.
   int64_t streams = 10'000;

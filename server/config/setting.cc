@@ -176,7 +176,7 @@ std::vector<Setting> ResourceSettings() {
       {"max-streams", "N", "streams open at once [10000]", Arity::kOne,
        Number(
            [](ServerOptions & o) -> auto& { return o.limits.streams; }, 1, 1'000'000)},
-      {"max-requests", "N", "requests worked on at once [128 per processor, at least 256]",
+      {"max-requests", "N", "requests worked on at once [64 per processor, at least 128]",
        Arity::kOne,
        Number(
            [](ServerOptions & o) -> auto& { return o.limits.requests_in_flight; }, 1, 1'000'000)},

@@ -7,7 +7,11 @@ namespace sop::load {
 namespace {
 
 constexpr absl::Duration kBetweenRebalances = absl::Seconds(1);
-constexpr absl::Duration kBetweenGivingBack = absl::Milliseconds(500);
+// Of the limit: what must be held, and how much of it unused, before the allocator is told to give
+// it back at once. A burst of large messages leaves as many pages behind as it took, and the next
+// one may not find them.
+constexpr int64_t kNearLimitShare = 8;
+constexpr int64_t kUnusedShare = 32;
 
 }  // namespace
 
@@ -21,8 +25,8 @@ void MemoryGovernor::Tick(absl::Duration now) {
   const int64_t held = std::max(memory.allocated + memory.resident - memory.allocator_resident,
                                 memory.resident - limit / 10);
   budget.SetOverhead(std::max<int64_t>(0, held - budget.firm_bytes() - budget.cached_bytes()));
-  if (memory.resident > limit && now - gave_back_ >= kBetweenGivingBack) {
-    gave_back_ = now;
+  const bool near = memory.resident > limit - limit / kNearLimitShare;
+  if (near && memory.allocator_resident - memory.allocated > limit / kUnusedShare) {
     parts_.give_back();
   }
   if (parts_.rebalance_caches == nullptr) return;

@@ -32,7 +32,6 @@ class MemoryGovernor {
  private:
   const Parts parts_;
   absl::Duration rebalanced_ = -absl::InfiniteDuration();
-  absl::Duration gave_back_ = -absl::InfiniteDuration();
 };
 
 }  // namespace sop::load

@@ -4,6 +4,15 @@
 
 namespace sop::rpc {
 
+BtreeService::BtreeService(const OperationRunner::Parts& parts) : parts_(parts), runner_(parts) {
+  Watch<v1::AddRequest, v1::AddResponse>();
+  Watch<v1::AddIfNotExistsRequest, v1::AddIfNotExistsResponse>();
+  Watch<v1::UpdateRequest, v1::UpdateResponse>();
+  Watch<v1::UpsertRequest, v1::UpsertResponse>();
+  Watch<v1::UpdateKeyRequest, v1::UpdateKeyResponse>();
+  Watch<v1::RemoveRequest, v1::RemoveResponse>();
+}
+
 grpc::ServerUnaryReactor* BtreeService::CreateBtree(grpc::CallbackServerContext* context,
                                                     const v1::CreateBtreeRequest* request,
                                                     v1::CreateBtreeResponse* response) {
@@ -13,42 +22,6 @@ grpc::ServerUnaryReactor* BtreeService::CreateBtree(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* BtreeService::OpenBtree(grpc::CallbackServerContext* context,
                                                   const v1::OpenBtreeRequest* request,
                                                   v1::OpenBtreeResponse* response) {
-  return Operate(context, request, response);
-}
-
-grpc::ServerUnaryReactor* BtreeService::Add(grpc::CallbackServerContext* context,
-                                            const v1::AddRequest* request,
-                                            v1::AddResponse* response) {
-  return Operate(context, request, response);
-}
-
-grpc::ServerUnaryReactor* BtreeService::AddIfNotExists(grpc::CallbackServerContext* context,
-                                                       const v1::AddIfNotExistsRequest* request,
-                                                       v1::AddIfNotExistsResponse* response) {
-  return Operate(context, request, response);
-}
-
-grpc::ServerUnaryReactor* BtreeService::Update(grpc::CallbackServerContext* context,
-                                               const v1::UpdateRequest* request,
-                                               v1::UpdateResponse* response) {
-  return Operate(context, request, response);
-}
-
-grpc::ServerUnaryReactor* BtreeService::Upsert(grpc::CallbackServerContext* context,
-                                               const v1::UpsertRequest* request,
-                                               v1::UpsertResponse* response) {
-  return Operate(context, request, response);
-}
-
-grpc::ServerUnaryReactor* BtreeService::UpdateKey(grpc::CallbackServerContext* context,
-                                                  const v1::UpdateKeyRequest* request,
-                                                  v1::UpdateKeyResponse* response) {
-  return Operate(context, request, response);
-}
-
-grpc::ServerUnaryReactor* BtreeService::Remove(grpc::CallbackServerContext* context,
-                                               const v1::RemoveRequest* request,
-                                               v1::RemoveResponse* response) {
   return Operate(context, request, response);
 }
 

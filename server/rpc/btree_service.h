@@ -1,18 +1,20 @@
 #pragma once
 
 #include "server/rpc/operation_runner.h"
+#include "server/rpc/watched_call.h"
 #include "sop/v1/btree.grpc.pb.h"
 
 namespace sop::rpc {
 
-// Ordered stores: every call is an operation for the runner, but Scan. Thread-safe.
+// Ordered stores: every call is an operation for the runner, but Scan. Requests that write are
+// watched while they are received. Thread-safe.
 class BtreeService
     : public v1::BtreeService::WithRawCallbackMethod_Scan<v1::BtreeService::CallbackService> {
   using Base = v1::BtreeService::WithRawCallbackMethod_Scan<v1::BtreeService::CallbackService>;
 
  public:
   // All must outlive this.
-  explicit BtreeService(const OperationRunner::Parts& parts) : parts_(parts), runner_(parts) {}
+  explicit BtreeService(const OperationRunner::Parts& parts);
 
   grpc::ServerUnaryReactor* CreateBtree(grpc::CallbackServerContext* context,
                                         const v1::CreateBtreeRequest* request,
@@ -20,23 +22,6 @@ class BtreeService
   grpc::ServerUnaryReactor* OpenBtree(grpc::CallbackServerContext* context,
                                       const v1::OpenBtreeRequest* request,
                                       v1::OpenBtreeResponse* response) override;
-  grpc::ServerUnaryReactor* Add(grpc::CallbackServerContext* context, const v1::AddRequest* request,
-                                v1::AddResponse* response) override;
-  grpc::ServerUnaryReactor* AddIfNotExists(grpc::CallbackServerContext* context,
-                                           const v1::AddIfNotExistsRequest* request,
-                                           v1::AddIfNotExistsResponse* response) override;
-  grpc::ServerUnaryReactor* Update(grpc::CallbackServerContext* context,
-                                   const v1::UpdateRequest* request,
-                                   v1::UpdateResponse* response) override;
-  grpc::ServerUnaryReactor* Upsert(grpc::CallbackServerContext* context,
-                                   const v1::UpsertRequest* request,
-                                   v1::UpsertResponse* response) override;
-  grpc::ServerUnaryReactor* UpdateKey(grpc::CallbackServerContext* context,
-                                      const v1::UpdateKeyRequest* request,
-                                      v1::UpdateKeyResponse* response) override;
-  grpc::ServerUnaryReactor* Remove(grpc::CallbackServerContext* context,
-                                   const v1::RemoveRequest* request,
-                                   v1::RemoveResponse* response) override;
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context, const v1::GetRequest* request,
                                 v1::GetResponse* response) override;
   grpc::ServerUnaryReactor* Seek(grpc::CallbackServerContext* context,
@@ -61,6 +46,16 @@ class BtreeService
                                    [this](Call& call, const Request& asked, Response& answer) {
                                      runner_.Start(call, asked, answer);
                                    });
+  }
+
+  template <typename Request, typename Response>
+  void Watch() {
+    MarkMethodStreamed(
+        MethodIndexOf(*Request::descriptor()),
+        rpc::Watched<Request, Response>(
+            parts_.dispatcher, [this](Call& call, const Request& request, Response& response) {
+              runner_.Start(call, request, response);
+            }));
   }
 
   const OperationRunner::Parts parts_;

@@ -52,6 +52,7 @@ CallScope::CallScope(Dispatcher& dispatcher, const Method& method, Arrival arriv
       context_(method, dispatcher.clock(), arrival.deadline),
       admitted_(dispatcher.parts_.admission, ShapeOf(method, arrival)) {
   context_.trace_id = std::move(arrival.trace_id);
+  context_.place = &admitted_;
   dispatcher_.metrics().requests_in_flight().Increment();
 }
 
@@ -150,6 +151,10 @@ void CallScope::LogSlow(absl::Duration took) const {
                 {"reason", std::string(ReasonName(ReasonOf(outcome_)))},
                 {"request_id", has_id ? request_id->ToString() : std::string()},
                 {"trace", context_.trace_id}});
+}
+
+absl::Status Call::NoRequest() {
+  return Error(Reason::kInvalidArgument, "the call has no message that can be read");
 }
 
 void Call::RunOnWorker(absl::AnyInvocable<absl::Status()> work) {

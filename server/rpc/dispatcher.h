@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -113,12 +114,41 @@ class CallScope {
   void Note(const absl::Status& status);
   // Notes it and returns the status to finish the call with.
   grpc::Status Conclude(const absl::Status& status);
-  // Takes memory for an answer of `bytes` until the next call of this, or the end.
+  // Bytes that the request and its answer move, as far as that is known before. Nothing for a
+  // request of a transaction: they run in order of arrival, one at a time, so that none may wait
+  // for others.
+  template <typename Request>
+  int64_t BytesToMove(const Request& request) const {
+    if constexpr (requires { request.transaction_id(); }) {
+      if (!request.transaction_id().empty()) return 0;
+    }
+    int64_t answer = 0;
+    if constexpr (
+        requires { request.page_size(); } && requires { request.page_bytes(); }) {
+      answer = std::min<int64_t>(request.page_bytes() == 0 ? kUsualPageBytes : request.page_bytes(),
+                                 int64_t{request.page_size()} * kUsualItemBytes);
+    }
+    return request_bytes_ + answer;
+  }
+
+  // As load::Admitted has them.
+  bool IsHeavy(int64_t bytes) const { return admitted_.IsHeavy(bytes); }
+  absl::Status WaitForTurn(int64_t bytes, absl::AnyInvocable<void()> work) {
+    return admitted_.WaitForTurn(bytes, std::move(work));
+  }
   void HoldAnswer(int64_t bytes) { admitted_.HoldAnswer(bytes); }
+  absl::Status CheckCount() { return admitted_.CheckCount(); }
+  absl::Status RefuseIntake() { return admitted_.RefuseIntake(); }
+  bool GrowAnswer(int64_t bytes) { return admitted_.GrowAnswer(bytes); }
+  absl::Status RefuseAnswer() { return admitted_.RefuseAnswer(); }
   // Counts and logs the call. Call once, after it is finished.
   void Record(int64_t response_bytes);
 
  private:
+  // What a page is taken to hold before it is made.
+  static constexpr int64_t kUsualPageBytes = 1 << 20;
+  static constexpr int64_t kUsualItemBytes = 1 << 10;
+
   void LogSlow(absl::Duration took) const;
   absl::Status AdmitMessage(const google::protobuf::Message& request);
 
@@ -149,6 +179,20 @@ class Call {
 
   // Answers the caller. The call, its request and its response must not be touched afterwards.
   virtual void Complete(const absl::Status& status) = 0;
+
+  // Runs `work`, which is the handler's: now, or on a worker when it is its turn if it moves many
+  // `bytes`. Completes the call if too many wait.
+  template <typename Work>
+  void RunInTurn(int64_t bytes, Work work) {
+    if (!scope_.IsHeavy(bytes)) return work();
+    const absl::Status waits = scope_.WaitForTurn(bytes, [this, work = std::move(work)]() mutable {
+      scope_.dispatcher().workers().Schedule(std::move(work));
+    });
+    if (!waits.ok()) Complete(waits);
+  }
+
+  // INVALID_ARGUMENT for a call that has ended before its request.
+  static absl::Status NoRequest();
 
   // Runs `work` on a thread that may block, and completes the call with what it returns, unless
   // nobody waits for the answer any more.
@@ -190,7 +234,10 @@ grpc::ServerUnaryReactor* Dispatcher::Unary(grpc::CallbackServerContext* context
   if (!admitted.ok()) {
     call->Complete(admitted);
   } else {
-    std::forward<Handler>(handler)(*call, *request, *response);
+    call->RunInTurn(call->scope().BytesToMove(*request),
+                    [call, request, response, handler = std::forward<Handler>(handler)]() mutable {
+                      handler(*call, *request, *response);
+                    });
   }
   return call;
 }

@@ -1,9 +1,8 @@
 #include "server/rpc/grpc_face.h"
 
 #include "absl/time/clock.h"
-#include "core/base/bytes.h"
 #include "core/base/error.h"
-#include "fmt/format.h"
+#include "core/base/status_macros.h"
 #include "grpc/support/log.h"
 #include "grpcpp/ext/channelz_service_plugin.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
@@ -18,6 +17,7 @@ namespace {
 
 // What the transport accepts: above our own limit, so that our check can answer.
 constexpr int kTransportMessageBytes = 16 << 20;
+constexpr int kUnreadBytes = 64 << 10;
 // A connection that says nothing is probed, so that dead ones are found.
 constexpr int kKeepaliveMillis = 60'000;
 constexpr int kLeastPingIntervalMillis = 10'000;
@@ -41,34 +41,49 @@ absl::StatusOr<std::unique_ptr<GrpcFace>> GrpcFace::Open(const Options& options)
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(kTransportMessageBytes);
   builder.SetMaxSendMessageSize(kTransportMessageBytes);
-  // Two servers must not share a port without a word.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMillis);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kLeastPingIntervalMillis);
   builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 1);
+  // What a stream may send before it is read from: gRPC would let it grow to megabytes on a fast
+  // connection. A message that is read has room of its own, so that this slows nobody down.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kUnreadBytes);
   grpc::ResourceQuota quota("sopd");
   quota.Resize(static_cast<size_t>(options.memory_bytes));
   builder.SetResourceQuota(quota);
-  builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &face->port_);
+  using Connections = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
+  face->acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
+      Connections::FROM_FD, grpc::InsecureServerCredentials());
   for (grpc::Service* service : options.services) builder.RegisterService(service);
+  SOP_ASSIGN_OR_RETURN(
+      face->listener_,
+      load::Listener::Open(
+          {.address = options.address,
+           .connections = options.connections,
+           .hand_over = [acceptor = face->acceptor_.get()](int connection) {
+             grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+             parameters.fd = connection;
+             acceptor->HandleNewConnection(&parameters);
+           }}));
   face->server_ = builder.BuildAndStart();
-  if (face->server_ == nullptr || face->port_ == 0) {
-    return Error(Reason::kUnavailable,
-                 fmt::format("cannot listen on {} (grpc): is another server running?",
-                             base::Printable(options.address)));
+  if (face->server_ == nullptr) {
+    return Error(Reason::kInternal, "gRPC does not start; its lines in the log say why");
   }
+  face->listener_->Start();
   return face;
 }
 
 void GrpcFace::Drain(absl::Duration patience) {
   server_->GetHealthCheckService()->Shutdown();
+  listener_->Stop();
   server_->Shutdown(absl::ToChronoTime(absl::Now() + patience));
   server_->Wait();
 }
 
 GrpcFace::~GrpcFace() {
   if (server_ == nullptr) return;
+  listener_->Stop();
   server_->Shutdown(std::chrono::system_clock::now());
   server_->Wait();
 }

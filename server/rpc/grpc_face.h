@@ -7,6 +7,8 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
+#include "server/load/listener.h"
 
 namespace sop::rpc {
 
@@ -19,6 +21,8 @@ class GrpcFace {
     // Memory for connections and messages on their way, in bytes. Beyond it gRPC reads less, then
     // closes connections.
     int64_t memory_bytes = int64_t{64} << 20;
+    // As load::Listener has it.
+    size_t connections = 4'096;
     // Must outlive this.
     std::vector<grpc::Service*> services;
   };
@@ -30,7 +34,7 @@ class GrpcFace {
   GrpcFace& operator=(const GrpcFace&) = delete;
 
   // The port that is listened on.
-  int port() const { return port_; }
+  int port() const { return listener_->port(); }
 
   // Says "not serving" to health checks, takes no more calls, lets those in flight finish for at
   // most `patience`, then cancels them. Returns when none is left. Call at most once.
@@ -39,8 +43,10 @@ class GrpcFace {
  private:
   GrpcFace() = default;
 
+  // Before the listener, which hands connections to it.
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
+  std::unique_ptr<load::Listener> listener_;
   std::unique_ptr<grpc::Server> server_;
-  int port_ = 0;
 };
 
 }  // namespace sop::rpc

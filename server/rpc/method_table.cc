@@ -66,4 +66,16 @@ const Method& MethodTable::ForRequest(const google::protobuf::Descriptor* reques
   return *found->second;
 }
 
+int MethodIndexOf(const google::protobuf::Descriptor& request) {
+  const google::protobuf::FileDescriptor& file = *request.file();
+  int index = -1;
+  for (int i = 0; i < file.service_count(); ++i) {
+    for (int n = 0; n < file.service(i)->method_count(); ++n) {
+      if (file.service(i)->method(n)->input_type() == &request) index = n;
+    }
+  }
+  SOP_CHECK(index >= 0);
+  return index;
+}
+
 }  // namespace sop::rpc

@@ -43,4 +43,7 @@ class MethodTable {
   absl::flat_hash_map<const google::protobuf::Descriptor*, std::unique_ptr<Method>> methods_;
 };
 
+// The index of the rpc in its service. REQUIRES: as ForRequest.
+int MethodIndexOf(const google::protobuf::Descriptor& request);
+
 }  // namespace sop::rpc

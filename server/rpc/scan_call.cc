@@ -13,8 +13,9 @@
 namespace sop::rpc {
 namespace {
 
-// Pages begin so large, and grow as long as the client keeps up with them.
-constexpr uint32_t kDefaultPageBytes = 256 << 10;
+// Pages begin so large, and grow as long as the client keeps up with them: one that does not holds
+// two of the first size.
+constexpr uint32_t kDefaultPageBytes = 64 << 10;
 constexpr uint32_t kMaxDefaultPageBytes = 512 << 10;
 constexpr uint32_t kShortPageBytes = 32 << 10;
 // A page may exceed what was asked for by one item.
@@ -159,10 +160,9 @@ void ScanCall::MakeAlone() {
 
 absl::StatusOr<ScanCall::Page> ScanCall::FillPage(catalog::OrderedStore& store,
                                                   catalog::OrderedScan& scan, Sequence version) {
-  // Many slow readers hold two pages each: they get small ones when memory is short.
-  const bool room = parts_.dispatcher.admission().budget().HasRoom(4 * int64_t{page_bytes_});
-  const uint32_t page_bytes = room ? page_bytes_ : std::min(page_bytes_, kShortPageBytes);
-  PageWriter writer(store, content_, PageWriter::Form::kPacked, kPageBudgetBytes, nullptr);
+  SOP_ASSIGN_OR_RETURN(const uint32_t page_bytes, TakeMemory());
+  PageWriter writer(store, content_, PageWriter::Form::kPacked, {.budget_bytes = kPageBudgetBytes},
+                    nullptr);
   writer.packed()->Expect(page_bytes);
   catalog::PageLimits limits = {.max_size_bytes = page_bytes};
   if (request_.limit() != 0) limits.max_items = request_.limit() - made_items_;
@@ -178,12 +178,45 @@ absl::StatusOr<ScanCall::Page> ScanCall::FillPage(catalog::OrderedStore& store,
   return page;
 }
 
+absl::StatusOr<uint32_t> ScanCall::TakeMemory() {
+  base::MutexLock lock(mu_);
+  // Streams share half of the memory: when it is taken, those that stall with large pages leave the
+  // others short ones, and requests their half.
+  const base::MemoryBudget& budget = parts_.dispatcher.admission().budget();
+  const bool short_of_memory = !budget.HasRoom(budget.limit_bytes() / 2);
+  const uint32_t wanted = short_of_memory ? std::min(page_bytes_, kShortPageBytes) : page_bytes_;
+  for (const uint32_t size : {wanted, std::min(page_bytes_, kShortPageBytes)}) {
+    if (!scope_.GrowAnswer(size)) continue;
+    making_bytes_ = size;
+    return size;
+  }
+  if (!made_first_ || writing_) return scope_.RefuseAnswer();
+  // Nobody is told to come again in the middle of what he reads.
+  making_bytes_ = kShortPageBytes;
+  HoldPagesLocked();
+  return kShortPageBytes;
+}
+
+ScanCall::Then ScanCall::Postpone() {
+  {
+    base::MutexLock lock(mu_);
+    making_ = !writing_;
+    if (!making_) return Then::kStop;
+  }
+  // The one before has left meanwhile.
+  if (transaction_ == nullptr) return Then::kMakeAnother;
+  ScheduleNext();
+  return Then::kStop;
+}
+
 ScanCall::Then ScanCall::Deliver(absl::StatusOr<Page> made) {
   bool write = false;
   bool another = false;
   absl::Status failed;
+  if (made_first_ && ReasonOf(made.status()) == Reason::kOverloaded) return Postpone();
   {
     base::MutexLock lock(mu_);
+    making_bytes_ = 0;
     failed_.Update(made.status());
     if (!failed_.ok()) {
       making_ = false;
@@ -237,7 +270,7 @@ void ScanCall::OnWriteDone(bool ok) {
 
 void ScanCall::HoldPagesLocked() {
   scope_.HoldAnswer((writing_ ? sending_.size_bytes : 0) +
-                    (ready_.has_value() ? ready_->size_bytes : 0));
+                    (ready_.has_value() ? ready_->size_bytes : 0) + making_bytes_);
 }
 
 void ScanCall::End(const absl::Status& status) { Finish(scope_.Conclude(status)); }

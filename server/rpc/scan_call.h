@@ -46,6 +46,10 @@ class ScanCall : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   // The next page of `scan`.
   absl::StatusOr<Page> FillPage(catalog::OrderedStore& store, catalog::OrderedScan& scan,
                                 Sequence version);
+  // Takes memory for the next page: as many bytes as it may have. OVERLOADED if there is none.
+  absl::StatusOr<uint32_t> TakeMemory() SOP_EXCLUDES(mu_);
+  // There was no memory for a page ahead: it is made when the one before has left.
+  Then Postpone() SOP_EXCLUDES(mu_);
   // Writes the page, or keeps it for when the one before is written; after a failure ends the call.
   Then Deliver(absl::StatusOr<Page> made) SOP_EXCLUDES(mu_);
   // Counts the memory of pages that are not sent yet.
@@ -80,6 +84,8 @@ class ScanCall : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
   Page sending_;
   // To be written next.
   std::optional<Page> ready_ SOP_GUARDED_BY(mu_);
+  // Taken for the page that is being made.
+  int64_t making_bytes_ SOP_GUARDED_BY(mu_) = 0;
   // Why the call ends before its last page.
   absl::Status failed_ SOP_GUARDED_BY(mu_);
   int64_t sent_bytes_ SOP_GUARDED_BY(mu_) = 0;

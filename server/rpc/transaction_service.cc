@@ -9,6 +9,7 @@
 #include "server/convert/id.h"
 #include "server/rpc/operation/operations.h"
 #include "server/rpc/operation/transaction_options.h"
+#include "server/rpc/watched_call.h"
 
 namespace sop::rpc {
 namespace {
@@ -40,6 +41,21 @@ void Describe(const OpenTransaction& transaction, v1::Transaction* out) {
 }
 
 }  // namespace
+
+TransactionService::TransactionService(const Parts& parts)
+    : parts_(parts),
+      executor_({parts.dispatcher, parts.databases}),
+      calls_(parts),
+      sessions_({parts.dispatcher, parts.databases, parts.transactions}, calls_) {
+  using Request = v1::ExecuteRequest;
+  using Response = v1::ExecuteResponse;
+  MarkMethodStreamed(
+      MethodIndexOf(*Request::descriptor()),
+      Watched<Request, Response>(parts.dispatcher,
+                                 [this](Call& call, const Request& request, Response& response) {
+                                   executor_.Start(call, request, response);
+                                 }));
+}
 
 grpc::ServerUnaryReactor* TransactionService::Begin(grpc::CallbackServerContext* context,
                                                     const v1::BeginRequest* request,
@@ -108,16 +124,6 @@ grpc::ServerUnaryReactor* TransactionService::List(grpc::CallbackServerContext* 
       context, request, response,
       [&](Call& call, const v1::ListTransactionsRequest& asked,
           v1::ListTransactionsResponse& answer) { call.Complete(list(asked, answer)); });
-}
-
-grpc::ServerUnaryReactor* TransactionService::Execute(grpc::CallbackServerContext* context,
-                                                      const v1::ExecuteRequest* request,
-                                                      v1::ExecuteResponse* response) {
-  return parts_.dispatcher.Unary(
-      context, request, response,
-      [this](Call& call, const v1::ExecuteRequest& asked, v1::ExecuteResponse& answer) {
-        executor_.Start(call, asked, answer);
-      });
 }
 
 grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* TransactionService::Session(

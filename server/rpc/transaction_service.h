@@ -11,11 +11,7 @@ namespace sop::rpc {
 class TransactionService : public v1::TransactionService::CallbackService {
  public:
   using Parts = TransactionCalls::Parts;
-  explicit TransactionService(const Parts& parts)
-      : parts_(parts),
-        executor_({parts.dispatcher, parts.databases}),
-        calls_(parts),
-        sessions_({parts.dispatcher, parts.databases, parts.transactions}, calls_) {}
+  explicit TransactionService(const Parts& parts);
 
   // Has sessions end; to be called before the port is drained.
   void Drain() { sessions_.Drain(); }
@@ -35,9 +31,6 @@ class TransactionService : public v1::TransactionService::CallbackService {
   grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context,
                                  const v1::ListTransactionsRequest* request,
                                  v1::ListTransactionsResponse* response) override;
-  grpc::ServerUnaryReactor* Execute(grpc::CallbackServerContext* context,
-                                    const v1::ExecuteRequest* request,
-                                    v1::ExecuteResponse* response) override;
   grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionResponse>* Session(
       grpc::CallbackServerContext* context) override;
 

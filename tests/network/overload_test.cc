@@ -185,6 +185,9 @@ void ExpectTyped(const LoadRecord& record) {
 TEST_F(OverloadTest, RefusesKeepsToItsMemoryAndServesWhatItAdmits) {
   const absl::Duration time = absl::Seconds(NumberFrom("SOP_SECONDS", 12));
   LoadRecord before;
+  LoadRecord large_before;
+  AddCallers(CallKind::kLargePage, kLargeCallers / kTimes, large_before);
+  AddCallers(CallKind::kLargeUpsert, kLargeCallers / kTimes, large_before);
   AddCallers(CallKind::kUpsert, kCallers / 2, before);
   AddCallers(CallKind::kGet, kCallers / 2, before);
   Watch(time / 4);

@@ -1,5 +1,6 @@
 #include "server/rpc/operation/page_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/error.h"
@@ -13,6 +14,17 @@ namespace {
 
 // What an item costs in a message beside its bytes: tags, lengths, version.
 constexpr int64_t kItemOverheadBytes = 32;
+
+// Memory for an answer is taken in steps of at most this, and from this on: what is smaller has its
+// place with the call.
+constexpr int64_t kMemoryStepBytes = 256 << 10;
+constexpr int64_t kSmallAnswerBytes = 4 << 10;
+
+int64_t SizeOf(const btree::PackedItem& item) {
+  return static_cast<int64_t>(item.key_prefix.size() + item.key.size() + item.ride_on.size() +
+                              item.value.size()) +
+         kItemOverheadBytes;
+}
 
 bool HasRideOn(const btree::KeySchema* schema) {
   if (schema == nullptr) return false;
@@ -89,25 +101,47 @@ absl::Status ItemToProto(const btree::KeySchema& schema, catalog::ItemContent co
 }
 
 PageWriter::PageWriter(const catalog::OrderedStore& store, catalog::ItemContent content, Form form,
-                       int64_t budget_bytes, google::protobuf::RepeatedPtrField<v1::Item>* items)
-    : schema_(store.schema()), content_(content), budget_bytes_(budget_bytes), items_(items) {
+                       const Room& room, google::protobuf::RepeatedPtrField<v1::Item>* items)
+    : schema_(store.schema()),
+      content_(content),
+      room_(room),
+      items_(items),
+      taken_bytes_(kSmallAnswerBytes) {
   if (form == Form::kPacked) {
     packed_.emplace(ColumnsOf(store, content),
                     btree::PageBounds{.max_items = 65'536,
-                                      .max_size_bytes = static_cast<size_t>(budget_bytes)});
+                                      .max_size_bytes = static_cast<size_t>(room.budget_bytes)});
   }
 }
 
 bool PageWriter::Append(const btree::PackedItem& item) {
-  return packed_.has_value() ? packed_->Append(item) : AppendMessage(item);
+  if (room_.place != nullptr && !TakeMemory(item)) return false;
+  const bool appended = packed_.has_value() ? packed_->Append(item) : AppendMessage(item);
+  empty_ = empty_ && !appended;
+  return appended;
+}
+
+// By steps, so that an answer of many small items asks seldom.
+bool PageWriter::TakeMemory(const btree::PackedItem& item) {
+  const int64_t needed = size_bytes() + SizeOf(item);
+  if (needed <= taken_bytes_) return true;
+  const int64_t more = std::max(needed - taken_bytes_, std::min(taken_bytes_, kMemoryStepBytes));
+  out_of_memory_ = !room_.place->GrowAnswer(more);
+  if (!out_of_memory_) taken_bytes_ += more;
+  return !out_of_memory_;
+}
+
+absl::Status PageWriter::status() const {
+  if (out_of_memory_ && (empty_ || room_.whole == Whole::kRequired)) {
+    return room_.place->RefuseAnswer();
+  }
+  return status_;
 }
 
 bool PageWriter::AppendMessage(const btree::PackedItem& item) {
-  const auto size = static_cast<int64_t>(item.key_prefix.size() + item.key.size() +
-                                         item.ride_on.size() + item.value.size()) +
-                    kItemOverheadBytes;
+  const int64_t size = SizeOf(item);
   // The first item is taken whatever its size: one item always fits a message.
-  if (!items_->empty() && used_bytes_ + size > budget_bytes_) return false;
+  if (!items_->empty() && used_bytes_ + size > room_.budget_bytes) return false;
   status_ = ItemToProto(*schema_, content_, item, items_->Add());
   used_bytes_ += size;
   return status_.ok();

@@ -94,7 +94,10 @@ absl::Status Run(OperationScope& scope, const v1::GetRequest& request, v1::GetRe
   SOP_ASSIGN_OR_RETURN(const std::vector<btree::Key> keys, KeysOf(request));
   SOP_ASSIGN_OR_RETURN(const catalog::ItemContent content, ContentFromProto(request.content()));
   catalog::OrderedStore store(*open);
-  PageWriter writer(store, content, FormOf(request.packed()), scope.context.response_budget_bytes,
+  PageWriter writer(store, content, FormOf(request.packed()),
+                    {.budget_bytes = scope.context.response_budget_bytes,
+                     .place = scope.context.place,
+                     .whole = PageWriter::Whole::kRequired},
                     response->mutable_items());
   auto missing =
       store.Get(keys, content, [&](const btree::PackedItem& item) { return writer.Append(item); });
@@ -136,8 +139,10 @@ absl::Status Run(OperationScope& scope, const v1::ReadPageRequest& request,
                                                              kDefaultPageSize, kMaxPageSize));
   SOP_ASSIGN_OR_RETURN(const uint32_t page_bytes, CheckedSize("page_bytes", request.page_bytes(),
                                                               kDefaultPageBytes, kMaxPageBytes));
-  PageWriter writer(store, scan.content, FormOf(request.packed()),
-                    scope.context.response_budget_bytes, response->mutable_items());
+  PageWriter writer(
+      store, scan.content, FormOf(request.packed()),
+      {.budget_bytes = scope.context.response_budget_bytes, .place = scope.context.place},
+      response->mutable_items());
   auto end = store.ReadPage(scan, {.max_items = page_size, .max_size_bytes = page_bytes},
                             [&](const btree::PackedItem& item) { return writer.Append(item); });
   SOP_RETURN_IF_ERROR(writer.status());

@@ -14,6 +14,10 @@ namespace sop::session {
 struct OpenDatabase;
 }  // namespace sop::session
 
+namespace sop::load {
+class Admitted;
+}  // namespace sop::load
+
 namespace sop::rpc {
 
 struct Method;
@@ -49,6 +53,8 @@ class RequestContext {
   // The database that the call's bytes are counted for, once it is known. Shared because the answer
   // is measured after the work is done.
   std::shared_ptr<session::OpenDatabase> counted;
+  // The call's place, which has the memory of its answer.
+  load::Admitted* place = nullptr;
   // What an answer may still hold, in bytes.
   int64_t response_budget_bytes = 4 << 20;
 
