@@ -39,6 +39,16 @@ class LimitEdgesTest : public EngineFixture {
     base::ManualClock then(time);
     return base::MakeUuid7(then, *options_.random);
   }
+  // Writes two items more, so that the transaction has so many bytes.
+  static void FillTo(Transaction& transaction, uint64_t bytes) {
+    constexpr uint64_t kFirst = 900;  // its length takes as many bytes as that of the second
+    const uint64_t before = transaction.write_bytes();
+    ASSERT_TRUE(Put(transaction, "k1", std::string(kFirst, 'v')).ok());
+    const uint64_t beside = transaction.write_bytes() - before - kFirst;
+    const uint64_t second = bytes - transaction.write_bytes() - beside;
+    ASSERT_TRUE(Put(transaction, "k2", std::string(second, 'v')).ok());
+    ASSERT_EQ(transaction.write_bytes(), bytes);
+  }
   absl::Status PutWithToken(const Uuid& token) {
     auto transaction = Begin();
     EXPECT_TRUE(Put(*transaction, "a", "1").ok());
@@ -161,10 +171,7 @@ TEST_F(LimitEdgesTest, BytesThatCannotBeStagedAreLimited) {
     ItemWrite late;
     late.late_key_offset = 1;
     ASSERT_TRUE(transaction->Put(Open(*transaction), "d........", late).ok());
-    ASSERT_TRUE(Put(*transaction, "k", "").ok());
-    const std::string value(bytes - transaction->write_bytes(), 'v');
-    ASSERT_TRUE(Put(*transaction, "k", value).ok());
-    ASSERT_EQ(transaction->write_bytes(), bytes);
+    FillTo(*transaction, bytes);
     const absl::Status status = Commit(std::move(transaction));
     EXPECT_EQ(ReasonOf(status), bytes <= kLimit ? kNone : Reason::kLimitExceeded) << bytes;
   }
@@ -196,9 +203,7 @@ TEST_F(LimitEdgesTest, BytesBeyondTheLimitAreStaged) {
   uint64_t staged = 0;
   for (const uint64_t bytes : {kLimit - 1, kLimit, kLimit + 1}) {
     auto transaction = Begin();
-    ASSERT_TRUE(Put(*transaction, "k", "").ok());
-    ASSERT_TRUE(Put(*transaction, "k", std::string(bytes - transaction->write_bytes(), 'v')).ok());
-    ASSERT_EQ(transaction->write_bytes(), bytes);
+    FillTo(*transaction, bytes);
     ASSERT_TRUE(Commit(std::move(transaction)).ok());
     if (bytes > kLimit) ++staged;
     EXPECT_EQ(engine_->statistics().staged, staged) << bytes;
