@@ -16,7 +16,8 @@
 namespace sop::bench {
 namespace {
 
-// The default: what some 370 databases take that are open at once; those that nobody uses are closed.
+// The default: what some 370 databases take that are open at once; those that nobody uses are
+// closed.
 constexpr uint64_t kMemory = uint64_t{512} << 20;
 constexpr uint64_t kItems = 1000;  // of each database
 
