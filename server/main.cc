@@ -127,10 +127,18 @@ class RocksDbOpener {
   const uint32_t incarnation_;
 };
 
+// Who waits for the signals that end the server.
+pthread_t signal_waiter;
+
 // Blocks the signals that end the server, in this thread and all it starts, so that sigwait gets
-// them. A client that hangs up must not end anything.
+// them. Threads of RocksDB block none, whoever starts them: what meets one of them is passed on.
+// A client that hangs up must not end anything.
 sigset_t BlockEndSignals() {
   std::signal(SIGPIPE, SIG_IGN);
+  signal_waiter = pthread_self();
+  for (const int number : {SIGTERM, SIGINT}) {
+    std::signal(number, [](int met) { pthread_kill(signal_waiter, met); });
+  }
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
