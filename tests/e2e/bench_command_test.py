@@ -73,6 +73,9 @@ class BenchCommandTest(unittest.TestCase):
         bench = subprocess.Popen(
             run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.sop.environment(), text=True
         )
+        # What it does before its transactions is not repeated, and takes long on a busy machine.
+        while not self.stores():
+            time.sleep(0.05)
         for away_seconds in (0.1, 1.5):
             time.sleep(1)
             self.sop.kill()
