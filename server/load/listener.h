@@ -32,8 +32,10 @@ class Listener {
     size_t connections = 4'096;
     // Connections whose clients have not spoken; beyond it the oldest is closed.
     size_t silent = 1'024;
-    // How long a client may be silent.
-    absl::Duration patience = absl::Seconds(10);
+    // How long a client may be silent. Not shorter than gRPC clients take: one whose calls fail at
+    // once, so that nobody polls, looks at its connection every five seconds, some times before it
+    // speaks.
+    absl::Duration patience = absl::Seconds(30);
     // Bytes after which a client has spoken: an HTTP/2 preface and the head of its settings.
     int hello_bytes = 33;
     // Takes a connection over and closes it some day. Called on the listener's thread.

@@ -41,6 +41,8 @@ class BenchClient {
   // Items from the first one not before `from`, at most `most`; how many they were.
   absl::StatusOr<uint64_t> Scan(int64_t from, uint32_t most);
 
+  // As Connection::WaitForServer.
+  void WaitForServer(absl::Duration limit) { connection_.WaitForServer(limit); }
   absl::StatusOr<std::string> Begin();
   absl::Status Commit(const std::string& transaction);
   // Whatever the answer, nothing is left to be done.

@@ -75,7 +75,9 @@ class ListClient {
   void Run(absl::Duration end) {
     while (base::SystemClock().Monotonic() < end) {
       const absl::Status status = Transact();
-      if (OutcomeOf(status) == Outcome::kUnknown) absl::SleepFor(kPause);
+      if (OutcomeOf(status) != Outcome::kUnknown) continue;
+      absl::SleepFor(kPause);
+      client_.WaitForServer(end - base::SystemClock().Monotonic());
     }
   }
 
@@ -88,6 +90,7 @@ class ListClient {
     auto read = client_.Get(keys);
     while (absl::IsUnavailable(read.status()) && base::SystemClock().Monotonic() < limit) {
       absl::SleepFor(kPause);
+      client_.WaitForServer(limit - base::SystemClock().Monotonic());
       read = client_.Get(keys);
     }
     SOP_ASSIGN_OR_RETURN(const auto values, std::move(read));

@@ -24,12 +24,17 @@ std::shared_ptr<grpc::Channel> MakeChannel(const Connection::Options& options) {
 
 Connection::Connection(Options options) : Connection(options, MakeChannel(options)) {}
 
-Connection::Connection(Options options, const std::shared_ptr<grpc::Channel>& channel)
+Connection::Connection(Options options, std::shared_ptr<grpc::Channel> channel)
     : options_(std::move(options)),
-      admin_(v1::AdminService::NewStub(channel)),
-      btree_(v1::BtreeService::NewStub(channel)),
-      databases_(v1::DatabaseService::NewStub(channel)),
-      transactions_(v1::TransactionService::NewStub(channel)) {}
+      channel_(std::move(channel)),
+      admin_(v1::AdminService::NewStub(channel_)),
+      btree_(v1::BtreeService::NewStub(channel_)),
+      databases_(v1::DatabaseService::NewStub(channel_)),
+      transactions_(v1::TransactionService::NewStub(channel_)) {}
+
+void Connection::WaitForServer(absl::Duration limit) {
+  channel_->WaitForConnected(absl::ToChronoTime(absl::Now() + limit));
+}
 
 std::string Connection::MakeRequestId() {
   return base::MakeUuid7(base::SystemClock(), base::SystemRandom()).Bytes();

@@ -46,6 +46,10 @@ class Connection {
     return response;
   }
 
+  // Waits until there is a connection, at most for `limit`. Between calls that fail at once nobody
+  // else goes on with connecting.
+  void WaitForServer(absl::Duration limit);
+
   v1::AdminService::Stub& admin() { return *admin_; }
   v1::BtreeService::Stub& btree() { return *btree_; }
   v1::DatabaseService::Stub& databases() { return *databases_; }
@@ -57,12 +61,13 @@ class Connection {
 
  private:
   const Options options_;
+  const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::AdminService::Stub> admin_;
   const std::unique_ptr<v1::BtreeService::Stub> btree_;
   const std::unique_ptr<v1::DatabaseService::Stub> databases_;
   const std::unique_ptr<v1::TransactionService::Stub> transactions_;
 
-  Connection(Options options, const std::shared_ptr<grpc::Channel>& channel);
+  Connection(Options options, std::shared_ptr<grpc::Channel> channel);
 };
 
 }  // namespace sop::cli
