@@ -48,7 +48,8 @@ OpenDatabase::OpenDatabase(std::unique_ptr<DatabaseFolder> folder, rocksdb::Env&
     : env_(env),
       access_(access),
       folder_(std::move(folder)),
-      health_(std::make_shared<WriteHealth>(folder_->path())) {}
+      health_(std::make_shared<WriteHealth>(folder_->path())),
+      log_order_(env) {}
 
 OpenDatabase::~OpenDatabase() {
   if (db_ == nullptr) return;
@@ -109,6 +110,7 @@ absl::StatusOr<std::shared_ptr<OpenDatabase>> OpenDatabase::Open(
   if (!status.ok()) {
     return FromRocksDb(status, fmt::format("open {}", database->folder_->rocksdb_path()));
   }
+  database->health_->WatchLog(*database->db_);
   base::FailPoint("open.recovered");
   return database;
 }
@@ -120,6 +122,7 @@ rocksdb::Status OpenDatabase::OpenRocksDb(const RocksDbEnvironment& environment,
   options.create_if_missing = access_ == Access::kServe && !folder_->format().has_value();
   options.create_missing_column_families = options.create_if_missing;
   options.listeners.push_back(health_);
+  options.wal_filter = &log_order_;
   if (access_ == Access::kInspect) options.info_log = std::make_shared<SilentLog>();
   statistics_ = options.statistics;
   std::vector<rocksdb::ColumnFamilyDescriptor> families = TunedFamilies(environment, apply);
@@ -143,12 +146,20 @@ rocksdb::Status OpenDatabase::TryOpen(
   const std::string path = folder_->rocksdb_path();
   rocksdb::DB* db = nullptr;
   families_.clear();
+  log_order_.BeginReplay();
   const rocksdb::Status status =
       access_ == Access::kInspect
           ? rocksdb::DB::OpenForReadOnly(options, path, families, &families_, &db)
           : rocksdb::DB::Open(options, path, families, &families_, &db);
   if (status.ok()) db_.reset(db);
   return status;
+}
+
+rocksdb::Status OpenDatabase::Write(const rocksdb::WriteOptions& options,
+                                    rocksdb::WriteBatch* batch) const {
+  const base::MutexLock lock(log_mu_);
+  log_order_.Number(batch);
+  return db_->Write(options, batch);
 }
 
 void OpenDatabase::RestCompactionsIfAsked() {

@@ -42,7 +42,7 @@ absl::Status RemoveRanges(const OpenDatabase& database, const std::vector<Staged
   }
   if (status.ok()) status = batch.Delete(database.family(Family::kMeta), ToSlice(pending_key));
   // Unsynced: should it be lost, the row is still there for the next start.
-  if (status.ok()) status = database.db().Write(rocksdb::WriteOptions(), &batch);
+  if (status.ok()) status = database.Write(rocksdb::WriteOptions(), &batch);
   if (status.ok()) return absl::OkStatus();
   return FromRocksDb(status, "remove staged nodes");
 }
@@ -188,8 +188,10 @@ absl::Status RocksDbStagedNodes::Seal() {
   SOP_RETURN_IF_ERROR(database_->health().Check());
   rocksdb::WriteOptions synced;
   synced.sync = true;
-  const rocksdb::Status written = database_->db().Put(synced, database_->family(Family::kMeta),
-                                                      PendingKey(id_), EncodePending(ranges_));
+  rocksdb::WriteBatch batch;
+  rocksdb::Status written =
+      batch.Put(database_->family(Family::kMeta), PendingKey(id_), EncodePending(ranges_));
+  if (written.ok()) written = database_->Write(synced, &batch);
   if (!written.ok()) return database_->health().Fail(written);
   row_written_ = true;
   base::FailPoint("stage.pending");

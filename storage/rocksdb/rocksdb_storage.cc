@@ -150,8 +150,10 @@ absl::Status RocksDbStorage::Start(const RocksDbOptions& options, base::Random& 
   base::FailPoint("create.identity");
   rocksdb::WriteOptions synced;
   synced.sync = true;
-  const rocksdb::Status written = database_->db().Put(
-      synced, database_->family(Family::kMeta), ToSlice(kDatabaseIdKey), database_id_.Bytes());
+  rocksdb::WriteBatch batch;
+  rocksdb::Status written =
+      batch.Put(database_->family(Family::kMeta), ToSlice(kDatabaseIdKey), database_id_.Bytes());
+  if (written.ok()) written = database_->Write(synced, &batch);
   if (!written.ok()) return FromRocksDb(written, fmt::format("write {}", options.path));
   base::FailPoint("create.format");
   return database_->folder().WriteFormat({database_id_, {}, options.creator});
@@ -176,7 +178,7 @@ absl::StatusOr<persistence::AppendResult> RocksDbStorage::Append(
   rocksdb::WriteOptions options;
   options.sync = durability == persistence::Durability::kSynced;
   if (base::HasSeededBug("skip_fsync")) options.sync = false;
-  const rocksdb::Status written = database_->db().Write(options, &batch);
+  const rocksdb::Status written = database_->Write(options, &batch);
   base::FailPoint("storage.written");
   if (base::HasSeededBug("ignore_failed_write")) {
     tail_.store(record.last.value, std::memory_order_release);

@@ -284,11 +284,12 @@ TEST_F(RocksDbStorageTest, StatisticsCountWhatWasWritten) {
     for (char& c : noise) c = static_cast<char>(random_.Next64());
     ASSERT_TRUE(Commit(noise).ok());
   }
+  const auto written = storage_->Statistics();
+  EXPECT_EQ(written.at("wal_syncs_count") - before.at("wal_syncs_count"), 10U);
   ASSERT_TRUE(storage_->Compact().ok());
   const auto snapshot = storage_->nodes().TakeSnapshot();
   const auto after = storage_->Statistics();
   EXPECT_GE(after.at("wal_written_bytes") - before.at("wal_written_bytes"), 10000U);
-  EXPECT_EQ(after.at("wal_syncs_count") - before.at("wal_syncs_count"), 10U);
   EXPECT_GE(after.at("live_files_bytes"), 10000U);
   EXPECT_EQ(after.at("snapshots_count"), 1U);
   EXPECT_EQ(after.at("background_errors_count"), 0U);

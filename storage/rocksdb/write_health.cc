@@ -61,6 +61,13 @@ void WriteHealth::OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocks
                  {{"path", path_}});
 }
 
+void WriteHealth::OnMemTableSealed(const rocksdb::MemTableInfo& /*sealed*/) {
+  rocksdb::DB* const db = db_.load(std::memory_order_acquire);
+  if (db == nullptr) return;
+  const rocksdb::Status synced = db->SyncWAL();
+  if (!synced.ok()) Fail(synced).IgnoreError();
+}
+
 void WriteHealth::OnFlushBegin(rocksdb::DB* /*db*/, const rocksdb::FlushJobInfo& /*flush*/) {
   base::FailPoint("flush.begin");
 }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <string>
 
+#include <rocksdb/db.h>
 #include <rocksdb/listener.h>
 
 #include "absl/status/status.h"
@@ -35,11 +36,17 @@ class WriteHealth : public rocksdb::EventListener {
     return stop_requested_.load(std::memory_order_relaxed) && stop_requested_.exchange(false);
   }
 
+  // From now on a log that is full is on stable storage before the next one gets its first record:
+  // after a power cut the next one could be there without it. `db` must outlive what it calls back.
+  void WatchLog(rocksdb::DB& db) { db_.store(&db, std::memory_order_release); }
+
   // Records that a write failed and returns what every later Check() returns.
   absl::Status Fail(const rocksdb::Status& status) SOP_EXCLUDES(mu_);
 
   const char* Name() const override { return "sop.WriteHealth"; }
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override;
+  // A new log has been made, the thread that is about to write to it calls.
+  void OnMemTableSealed(const rocksdb::MemTableInfo& sealed) override;
   // These only pass fail points.
   void OnFlushBegin(rocksdb::DB* db, const rocksdb::FlushJobInfo& flush) override;
   void OnFlushCompleted(rocksdb::DB* db, const rocksdb::FlushJobInfo& flush) override;
@@ -55,6 +62,7 @@ class WriteHealth : public rocksdb::EventListener {
   absl::Status pause_ SOP_GUARDED_BY(mu_);
   absl::Status damage_ SOP_GUARDED_BY(mu_);
   std::atomic<bool> stop_requested_{false};
+  std::atomic<rocksdb::DB*> db_{nullptr};  // WatchLog
 };
 
 }  // namespace sop::rocksdb_storage
