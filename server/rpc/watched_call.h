@@ -1,11 +1,13 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <utility>
 
 #include "grpcpp/support/server_callback.h"
 #include "server/load/intake.h"
 #include "server/rpc/dispatcher.h"
+#include "server/rpc/prompt_handler.h"
 
 namespace sop::rpc {
 
@@ -70,12 +72,13 @@ class WatchedCall : public grpc::ServerBidiReactor<Request, Response>,
 template <typename Request, typename Response>
 grpc::internal::MethodHandler* Watched(Dispatcher& dispatcher,
                                        typename WatchedCall<Request, Response>::Handler handler) {
-  return new grpc::internal::CallbackBidiHandler<Request, Response>(
+  using Streamed = grpc::internal::CallbackBidiHandler<Request, Response>;
+  return new PromptHandler(std::make_unique<Streamed>(
       [&dispatcher, handler = std::move(handler)](grpc::CallbackServerContext* context) {
         auto* const call = new WatchedCall<Request, Response>(dispatcher, *context, handler);
         call->Start();
         return call;
-      });
+      }));
 }
 
 }  // namespace sop::rpc
