@@ -60,7 +60,7 @@ struct ChildCounts {
 // Thread-safe: immutable (the order of a leaf with deltas is built once, on first use).
 class NodeVersion {
  public:
-  static constexpr int kMaxPendingDeltas = 32;
+  static constexpr int kMaxPendingDeltas = 16;
 
   // A node with no delta pending. For inner nodes the counts are those in the image.
   static std::shared_ptr<const NodeVersion> FromImage(std::shared_ptr<const NodeImage> image);
