@@ -3,6 +3,7 @@
 Each refusal has its code and reason, and names the limit.
 """
 
+import http.client
 import tempfile
 import threading
 import unittest
@@ -11,11 +12,15 @@ from typing import Any, Callable, Sequence
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
+from sop.calls import make_request_id
 from sop.testing import Server
 from sop.v1 import admin_pb2, admin_pb2_grpc, btree_pb2, btree_pb2_grpc
 from sop.v1 import database_pb2, database_pb2_grpc, transaction_pb2, transaction_pb2_grpc, types_pb2
 
 MESSAGE_BYTES = 4 << 20
+TRANSPORT_BYTES = 16 << 20
+KEPT_BYTES = 64 << 10
+HTTP_BODY_BYTES = 1 << 16
 
 
 class Refusal:
@@ -184,6 +189,57 @@ class LimitsTest(unittest.TestCase):
         refusal = self.edge(MESSAGE_BYTES, send, ["INVALID_ARGUMENT", "MESSAGE_TOO_LARGE"])
         self.assertEqual(refusal.metadata["limit"], str(MESSAGE_BYTES))
         self.assertIn("EchoStream", refusal.metadata["use"])
+
+    def test_transport_message_size(self) -> None:
+        def send(size: int) -> None:
+            self.admin.Echo(admin_pb2.EchoRequest(payload=b"e" * (size - 7), response_bytes=1))
+
+        for size in (TRANSPORT_BYTES - 1, TRANSPORT_BYTES):
+            self.assertEqual(self.refused(lambda: send(size)).reason, "MESSAGE_TOO_LARGE")
+        beyond = self.refused(lambda: send(TRANSPORT_BYTES + 1))  # is not received at all
+        self.assertEqual([beyond.code, beyond.reason], ["RESOURCE_EXHAUSTED", ""])
+        send(100)
+
+    def test_kept_reply(self) -> None:
+        self.create("kept")
+
+        def repeat(value_bytes: int) -> Any:
+            """Executes a read of so large a value twice: the size of its reply, the second reply."""
+            self.upsert("kept", number(1), b"v" * value_bytes)
+            read = btree_pb2.GetRequest(store="kept", keys=[number(1)])
+            write = btree_pb2.UpsertRequest(
+                store="kept", items=[types_pb2.WriteItem(key=number(2))]
+            )
+            request = transaction_pb2.ExecuteRequest(
+                request_id=make_request_id(),
+                operations=[
+                    transaction_pb2.Operation(get=read),
+                    transaction_pb2.Operation(upsert=write),
+                ],
+            )
+            first = self.transactions.Execute(request)
+            again = self.transactions.Execute(request)
+            self.assertTrue(again.repeated_request)
+            self.assertEqual(again.commit_version, first.commit_version)
+            first.ClearField("commit_version")
+            return first.ByteSize(), again
+
+        repeat(0)  # from now on the second key is replaced
+        overhead = repeat(65_000)[0] - 65_000
+        for size in (KEPT_BYTES - 1, KEPT_BYTES, KEPT_BYTES + 1):
+            kept, again = repeat(size - overhead)
+            self.assertEqual(kept, size)
+            self.assertEqual(len(again.results), 2 if size <= KEPT_BYTES else 0)
+
+    def test_http_body(self) -> None:
+        host, port = self.server.http_address.rsplit(":", 1)
+        statuses = []
+        for size in (HTTP_BODY_BYTES - 1, HTTP_BODY_BYTES, HTTP_BODY_BYTES + 1):
+            connection = http.client.HTTPConnection(host, int(port), timeout=30)
+            connection.request("POST", "/healthz", b"b" * size)
+            statuses.append(connection.getresponse().status)
+            connection.close()
+        self.assertEqual(statuses, [404, 404, 413])
 
     def test_page_size(self) -> None:
         self.create("paged")
