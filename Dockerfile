@@ -8,7 +8,7 @@ RUN deploy/install && deploy/build release sopd sop && mkdir /out \
 FROM debian:bookworm-slim
 RUN apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
   libabsl20220623 libedit2 libfmt9 libgrpc++1.51 libjemalloc2 libprometheus-cpp-core1.0 libprotobuf32 \
-  librocksdb7.8 libsodium23 libspdlog1.10 libssl3 libtomlplusplus3 libcpp-httplib0.11 libxxhash0 \
+  librocksdb7.8 libsimdjson14 libsodium23 libspdlog1.10 libssl3 libtomlplusplus3 libcpp-httplib0.11 libxxhash0 \
   && rm -rf /var/lib/apt/lists/* && useradd --system --home /var/lib/sop --create-home sop
 COPY --from=build /out/ /usr/local/bin/
 USER sop

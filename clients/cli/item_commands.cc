@@ -9,6 +9,7 @@
 
 #include "clients/cli/commands.h"
 #include "clients/cli/removal.h"
+#include "clients/cli/session/filter_message.h"
 #include "clients/cli/session/messages.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
@@ -34,6 +35,8 @@ struct ItemFlags {
   // rm and count
   RangeText range;
   bool all = false;
+  // count
+  std::string filter;
 };
 
 absl::StatusOr<std::string> ReadWhole(const std::string& path) {
@@ -172,6 +175,9 @@ absl::Status Count(Session& session, const ItemFlags& flags) {
   request.set_database(session.flags.database);
   request.set_store(flags.store);
   SOP_ASSIGN_OR_RETURN(*request.mutable_range(), MakeRange(keys, flags.range));
+  if (!flags.filter.empty()) {
+    SOP_ASSIGN_OR_RETURN(*request.mutable_filter(), ParseFilter(keys, flags.filter));
+  }
   Connection& connection = session.connection();
   SOP_ASSIGN_OR_RETURN(const v1::CountResponse response,
                        connection.Call(connection.btree(), &Stub::Count, request));
@@ -240,6 +246,8 @@ void AddItemCommands(CLI::App& program, Session& session) {
   CLI::App* count = program.add_subcommand("count", "Count items, without reading them");
   count->add_option("STORE", counted->store, "The store")->required();
   AddRangeOptions(*count, counted->range);
+  count->add_option("--filter", counted->filter,
+                    "Only items that it lets through, which are then read, unless it is a range");
   count->callback([&session, counted] {
     session.action = [&session, counted] { return Count(session, *counted); };
   });

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "clients/cli/commands.h"
+#include "clients/cli/session/filter_message.h"
 #include "clients/cli/session/messages.h"
 #include "clients/cli/session/scanner.h"
 #include "core/base/error.h"
@@ -17,6 +18,7 @@ struct ScanFlags {
   std::string store;
   std::string file;
   RangeText range;
+  std::string filter;
   uint64_t limit = 0;
   bool reverse = false;
   bool keys_only = false;
@@ -54,6 +56,9 @@ absl::Status Scan(Session& session, const ScanFlags& flags) {
   request.set_direction(flags.reverse ? v1::DIRECTION_BACKWARD : v1::DIRECTION_FORWARD);
   request.set_content(flags.keys_only ? v1::ITEM_CONTENT_KEYS : v1::ITEM_CONTENT_ITEMS);
   SOP_ASSIGN_OR_RETURN(*request.mutable_range(), MakeRange(keys, flags.range));
+  if (!flags.filter.empty()) {
+    SOP_ASSIGN_OR_RETURN(*request.mutable_filter(), ParseFilter(keys, flags.filter));
+  }
   return ScanStore(session, request, keys, [&](ScannedItem item) -> absl::Status {
     if (item.value_left_out && !flags.keys_only) {
       SOP_ASSIGN_OR_RETURN(item.value, ReadLeftOutValue(session, request, item));
@@ -162,6 +167,8 @@ void AddScanCommands(CLI::App& program, Session& session) {
                    "Only keys that begin so; of records the first fields, Lu or 'L*'");
   scan->add_option("--from", flags->range.from, "Only keys from this one on");
   scan->add_option("--to", flags->range.to, "Only keys before this one");
+  scan->add_option("--filter", flags->filter,
+                   "Only items that it lets through: JSON like {\"age\": {\"$gte\": 3}}");
   scan->add_option("--limit", flags->limit, "At most so many items");
   scan->add_flag("--reverse", flags->reverse, "From the end of the range to its beginning");
   scan->add_flag("--keys-only", flags->keys_only, "Without values, which are then not read either");

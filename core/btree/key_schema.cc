@@ -139,6 +139,25 @@ absl::StatusOr<KeySchema> KeySchema::FromFirstKey(const Key& key, const IndexSpe
   return ForRecord(fields, index);
 }
 
+absl::StatusOr<KeySchema> KeySchema::ExtendedBy(const Record& record) const {
+  SOP_RETURN_IF_ERROR(CheckForm(KeyForm::kRecord));
+  std::vector<SchemaField> added;
+  for (const NamedScalar& field : record.fields) {
+    if (FieldNumber(field.name) >= 0) continue;
+    added.push_back({.name = field.name, .type = TypeOf(field.value)});
+  }
+  std::sort(added.begin(), added.end(),
+            [](const SchemaField& a, const SchemaField& b) { return a.name < b.name; });
+  std::vector<SchemaField> fields = fields_;
+  fields.insert(fields.end(), added.begin(), added.end());
+  return Make(form_, std::move(fields));
+}
+
+bool KeySchema::Continues(const KeySchema& other) const {
+  return form_ == other.form_ && index_ == other.index_ && fields_.size() >= other.fields_.size() &&
+         std::equal(other.fields_.begin(), other.fields_.end(), fields_.begin());
+}
+
 absl::StatusOr<KeySchema> KeySchema::Make(KeyForm form, std::vector<SchemaField> fields) {
   KeySchema schema;
   schema.form_ = form;

@@ -86,6 +86,13 @@ class KeySchema {
   // has no names and decides nothing: INVALID_KEY.
   static absl::StatusOr<KeySchema> FromFirstKey(const Key& key, const IndexSpecification& index);
 
+  // With the fields of `record` that it does not have: they ride on, numbered after the others in
+  // the order of their names, so that what was encoded before stays as it is. KEY_TYPE_DIFFERS for
+  // a schema of scalars; INVALID_KEY above kMaxKeyFields, INVALID_NAME.
+  absl::StatusOr<KeySchema> ExtendedBy(const Record& record) const;
+  // Whether it is `other`, or `other` extended.
+  bool Continues(const KeySchema& other) const;
+
   KeyForm form() const { return form_; }
   const std::vector<SchemaField>& fields() const { return fields_; }
   // The number of the field, or -1.

@@ -85,10 +85,13 @@ class NameSettlement {
     return absl::OkStatus();
   }
 
-  // Field numbers are in the bytes of items, so only the very same schema will do.
+  // Field numbers are in the bytes of items, so only the very same schema will do, or one that goes
+  // on where the other ends.
   absl::Status SettleSchema(const btree::KeySchema& schema) {
     if (now_->schema.has_value()) {
-      return *now_->schema == schema ? absl::OkStatus() : DecidedOtherwise(name_, "schema");
+      if (now_->schema->Continues(schema)) return absl::OkStatus();
+      const bool declared = (now_->flags & StoreEntry::kDeclaredFlag) != 0;
+      if (declared || !schema.Continues(*now_->schema)) return DecidedOtherwise(name_, "schema");
     }
     now_->schema = schema;
     ++now_->schema_version;

@@ -32,7 +32,7 @@ struct NamePlan {
   std::shared_ptr<const StoreEntry> base;
   // Of its item in the catalog's tree.
   Sequence base_version;
-  // The schema that it gave to `base`, which had none.
+  // The schema that it gave to `base`, which had none, or only a beginning of it.
   std::optional<btree::KeySchema> base_schema;
   bool removes_base = false;
   // It made a store where its snapshot has none, or after removing `base`.

@@ -45,12 +45,11 @@ NamePlan& OpenStore::PlanUse() {
   return plan;
 }
 
-absl::StatusOr<const btree::KeySchema*> OpenStore::SchemaForWrite(const btree::Key& first_key) {
-  if (schema() != nullptr) return schema();
-  SOP_ASSIGN_OR_RETURN(btree::KeySchema decided, SchemaFor(*entry_, first_key));
+absl::Status OpenStore::DecideSchema(const btree::KeySchema& schema) {
+  if (entry_->schema == schema) return absl::OkStatus();
   SOP_RETURN_IF_ERROR(PrepareWrite());
   auto entry = std::make_shared<StoreEntry>(*entry_);
-  entry->schema = std::move(decided);
+  entry->schema = schema;
   ++entry->schema_version;
   NamePlan& plan = stores_.plan().Name(name());
   if (created()) {
@@ -59,7 +58,7 @@ absl::StatusOr<const btree::KeySchema*> OpenStore::SchemaForWrite(const btree::K
     plan.base_schema = entry->schema;
   }
   entry_ = std::move(entry);
-  return schema();
+  return absl::OkStatus();
 }
 
 }  // namespace sop::catalog

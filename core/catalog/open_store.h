@@ -50,9 +50,14 @@ class OpenStore {
   // STORE_REMOVED. READ_ONLY_TRANSACTION.
   absl::Status PrepareWrite();
 
-  // The schema, which `first_key` decides if nothing else has. At commit ABORTED / SCHEMA_DECIDED
-  // if it was decided otherwise meanwhile. Errors as SchemaFor; READ_ONLY_TRANSACTION.
-  absl::StatusOr<const btree::KeySchema*> SchemaForWrite(const btree::Key& first_key);
+  // Makes it the schema, which was not decided, or which it continues. At commit ABORTED /
+  // SCHEMA_DECIDED if it was decided or extended otherwise meanwhile. READ_ONLY_TRANSACTION.
+  absl::Status DecideSchema(const btree::KeySchema& schema);
+  // Whether keys may bring further fields, which then ride on: where types were not declared and an
+  // index specification says which fields make the order.
+  bool HasOpenSchema() const {
+    return !options().index.empty() && (entry_->flags & StoreEntry::kDeclaredFlag) == 0;
+  }
 
  private:
   friend class StoreSet;

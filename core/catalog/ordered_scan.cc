@@ -13,13 +13,26 @@
 #include "core/txn/transaction_cursor.h"
 
 namespace sop::catalog {
+namespace {
+
+// How many items are passed over between two questions whether the read is still wanted.
+constexpr uint64_t kItemsPerQuestion = 1024;
+
+btree::KeyRange RangeOf(const ScanRequest& request) {
+  if (request.filter == nullptr) return request.range;
+  return btree::Intersection(request.range, request.filter->range());
+}
+
+}  // namespace
 
 OrderedScan::OrderedScan(OpenStore& store, const ScanRequest& request)
     : store_(store),
       tree_(store.tree(kItemsRole)),
-      range_(request.range),
+      range_(RangeOf(request)),
       direction_(request.direction),
-      content_(request.content) {}
+      content_(request.content) {
+  if (request.filter != nullptr && !request.filter->is_range()) filter_.emplace(request.filter);
+}
 
 absl::StatusOr<std::unique_ptr<OrderedScan>> OrderedScan::Open(OpenStore& store,
                                                                const ScanRequest& request) {
@@ -36,12 +49,16 @@ absl::Status OrderedScan::Start(const ScanRequest& request) {
     return TrackEmpty(store_);
   }
   if (range_.IsEmpty()) return absl::OkStatus();
-  cursor_ = store_.transaction().OpenCursor(tree_, ModeFor(content_));
+  const bool reads_values = filter_.has_value() && request.filter->reads_values();
+  cursor_ = store_.transaction().OpenCursor(
+      tree_, reads_values ? txn::ReadMode::kItem : ModeFor(content_));
   cursor_->Within(range_.begin, range_.end);
   if (const auto* position = std::get_if<Position>(&request.start)) return StartBehind(*position);
   if (const auto* token = std::get_if<PageToken>(&request.start)) return StartBehind(*token);
   if (const auto* offset = std::get_if<Offset>(&request.start)) {
-    if (offset->items > 0) return StartAtOffset(offset->items);
+    if (offset->items > 0 && !filter_.has_value()) return StartAtOffset(offset->items);
+    SOP_RETURN_IF_ERROR(StartAtRange());
+    return Skip(offset->items, request.still_wanted).status();
   }
   return StartAtRange();
 }
@@ -84,6 +101,22 @@ absl::Status OrderedScan::StartAtOffset(uint64_t offset) {
   return cursor_->SeekToRank(before + (forward() ? offset : count - 1 - offset));
 }
 
+absl::StatusOr<uint64_t> OrderedScan::Skip(uint64_t items,
+                                           const std::function<absl::Status()>& still_wanted) {
+  uint64_t skipped = 0;
+  for (uint64_t examined = 1; skipped < items && InRange(); ++examined) {
+    if (examined % kItemsPerQuestion == 0 && still_wanted) SOP_RETURN_IF_ERROR(still_wanted());
+    SOP_ASSIGN_OR_RETURN(const bool passes, Passes());
+    if (passes) ++skipped;
+    SOP_RETURN_IF_ERROR(Step());
+  }
+  return skipped;
+}
+
+absl::StatusOr<uint64_t> OrderedScan::CountRest(const std::function<absl::Status()>& still_wanted) {
+  return Skip(UINT64_MAX, still_wanted);
+}
+
 absl::Status OrderedScan::StartAtRange() {
   if (forward()) return cursor_->Seek(range_.begin);
   return range_.end.empty() ? cursor_->SeekToLast() : cursor_->SeekBefore(range_.end);
@@ -100,6 +133,13 @@ absl::Status OrderedScan::Go(std::string_view begin) {
 }
 
 absl::StatusOr<bool> OrderedScan::TakeOne(ItemSink sink, Progress* progress) {
+  ++progress->examined;
+  SOP_ASSIGN_OR_RETURN(const bool passes, Passes());
+  if (!passes) {
+    last_ = cursor_->key();
+    SOP_RETURN_IF_ERROR(Step());
+    return true;
+  }
   SOP_ASSIGN_OR_RETURN(const btree::PackedItem item, Current());
   if (!sink(item)) return false;
   if (content_ != ItemContent::kValues) {
@@ -114,7 +154,8 @@ absl::StatusOr<bool> OrderedScan::TakeOne(ItemSink sink, Progress* progress) {
 
 absl::StatusOr<bool> OrderedScan::TakeRun(const PageLimits& limits, btree::PackedPageBuilder* page,
                                           Progress* progress) {
-  if (!forward() || store_.options().uniqueness != Uniqueness::kUnique) return false;
+  const bool one_by_one = filter_.has_value() || !forward();
+  if (one_by_one || store_.options().uniqueness != Uniqueness::kUnique) return false;
   const txn::TransactionCursor::Run run = cursor_->LeafRun();
   const uint64_t length =
       std::min<uint64_t>(run.end - run.begin, limits.max_items - progress->items);
@@ -138,8 +179,7 @@ PageEnd OrderedScan::EndOf(const Progress& progress) const {
 
 absl::StatusOr<PageEnd> OrderedScan::Fill(const PageLimits& limits, ItemSink sink) {
   Progress progress;
-  while (InRange() && progress.items < limits.max_items &&
-         progress.size_bytes < limits.max_size_bytes) {
+  while (InRange() && !IsFull(limits, progress)) {
     SOP_ASSIGN_OR_RETURN(const bool taken, TakeOne(sink, &progress));
     if (!taken) break;
   }
@@ -150,8 +190,7 @@ absl::StatusOr<PageEnd> OrderedScan::FillPacked(const PageLimits& limits,
                                                 btree::PackedPageBuilder* page) {
   Progress progress;
   const auto sink = [&](const btree::PackedItem& item) { return page->Append(item); };
-  while (InRange() && progress.items < limits.max_items &&
-         progress.size_bytes < limits.max_size_bytes) {
+  while (InRange() && !IsFull(limits, progress)) {
     SOP_ASSIGN_OR_RETURN(bool taken, TakeRun(limits, page, &progress));
     if (taken) continue;
     SOP_ASSIGN_OR_RETURN(taken, TakeOne(sink, &progress));
@@ -166,11 +205,31 @@ absl::StatusOr<btree::PackedItem> OrderedScan::Current() {
   if (content_ == ItemContent::kKeys) {
     item.value = {};
   } else if (view.is_reference()) {
-    loaded_ = btree::Item(view);
-    SOP_RETURN_IF_ERROR(store_.transaction().LoadValue(tree_, &loaded_));
-    item.value = loaded_.value;
+    SOP_ASSIGN_OR_RETURN(const ValueView value, CurrentValue(view));
+    item.value = value.bytes;
   }
   return item;
+}
+
+absl::StatusOr<bool> OrderedScan::Passes() {
+  if (!filter_.has_value()) return true;
+  const btree::ItemView view = cursor_->item();
+  SOP_ASSIGN_OR_RETURN(const btree::PackedItem item, AsPackedItem(store_, cursor_->key(), view));
+  return filter_->Matches(item, [&] { return CurrentValue(view); });
+}
+
+absl::StatusOr<ValueView> OrderedScan::CurrentValue(const btree::ItemView& view) {
+  ValueView value;
+  if (view.format != 0) value.format = static_cast<btree::ValueFormat>(view.format);
+  value.bytes = view.value;
+  if (!view.is_reference()) return value;
+  if (!has_loaded_) {
+    loaded_ = btree::Item(view);
+    SOP_RETURN_IF_ERROR(store_.transaction().LoadValue(tree_, &loaded_));
+    has_loaded_ = true;
+  }
+  value.bytes = loaded_.value;
+  return value;
 }
 
 }  // namespace sop::catalog

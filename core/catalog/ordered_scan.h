@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include "core/base/ids.h"
 #include "core/btree/key.h"
 #include "core/btree/node/item.h"
+#include "core/catalog/filter/bound_filter.h"
 #include "core/catalog/open_store.h"
 #include "core/catalog/store_item.h"
 #include "core/txn/transaction.h"
@@ -46,6 +48,11 @@ struct ScanRequest {
   std::variant<std::monostate, Position, Offset, PageToken> start;
   ScanDirection direction = ScanDirection::kForward;
   ItemContent content = ItemContent::kItems;
+  // Of the store's schema; null lets everything through. Shared because it is immutable and a scan
+  // outlives its request.
+  std::shared_ptr<const BoundFilter> filter;
+  // Asked now and then while items are passed over that do not count; an error ends the read.
+  std::function<absl::Status()> still_wanted;
 };
 
 struct PageLimits {
@@ -53,6 +60,8 @@ struct PageLimits {
   uint64_t max_items = UINT64_MAX;
   // A page ends with the item that reaches this many bytes of keys and values.
   uint64_t max_size_bytes = UINT64_MAX;
+  // Items looked at, let through by the filter or not; without a filter all are.
+  uint64_t max_examined = UINT64_MAX;
 };
 
 struct PageEnd {
@@ -63,8 +72,9 @@ struct PageEnd {
   std::string next_page_token;
 };
 
-// Reads a range of one store in order, page by page. What was covered joins the read set, also if
-// the scan is given up. Confined to its StoreSet; no writes to the store while it is in use.
+// Reads a range of one store in order, page by page. What was covered joins the read set, whether
+// the filter let it through or not, also if the scan is given up. Confined to its StoreSet; no
+// writes to the store while it is in use.
 class OrderedScan {
  public:
   // INVALID_ARGUMENT for a token that is not one of this range and direction, or a position with
@@ -78,6 +88,8 @@ class OrderedScan {
   // The same into a packed page with the columns of the request's content, leaf by leaf where that
   // is possible.
   absl::StatusOr<PageEnd> FillPacked(const PageLimits& limits, btree::PackedPageBuilder* page);
+  // How many items follow, all of which are looked at; `still_wanted` as in the request.
+  absl::StatusOr<uint64_t> CountRest(const std::function<absl::Status()>& still_wanted);
 
  private:
   OrderedScan(OpenStore& store, const ScanRequest& request);
@@ -87,19 +99,33 @@ class OrderedScan {
   absl::Status StartBehind(const Position& position);
   absl::Status StartBehind(const PageToken& token);
   absl::Status StartAtOffset(uint64_t offset);
+  // Passes over at most `items` that the filter lets through and returns how many there were.
+  absl::StatusOr<uint64_t> Skip(uint64_t items, const std::function<absl::Status()>& still_wanted);
   absl::Status StartAtRange();
   // Goes to the first item not before `begin`, or (backward) the last one before it. An empty `end`
   // of a range is the end of the store.
   absl::Status Go(std::string_view begin);
-  absl::Status Step() { return forward() ? cursor_->Next() : cursor_->Previous(); }
+  absl::Status Step() {
+    has_loaded_ = false;
+    return forward() ? cursor_->Next() : cursor_->Previous();
+  }
   bool InRange() const { return cursor_ != nullptr && cursor_->Valid(); }
   absl::StatusOr<btree::PackedItem> Current();
+  // Whether the filter lets the current item through.
+  absl::StatusOr<bool> Passes();
+  // The value of the current item, from wherever it is.
+  absl::StatusOr<ValueView> CurrentValue(const btree::ItemView& view);
   // What has been handed out for a page.
   struct Progress {
     uint64_t items = 0;
     uint64_t size_bytes = 0;
+    uint64_t examined = 0;
   };
-  // Hands out the current item. False if the sink refused it.
+  bool IsFull(const PageLimits& limits, const Progress& progress) const {
+    return progress.items >= limits.max_items || progress.size_bytes >= limits.max_size_bytes ||
+           progress.examined >= limits.max_examined;
+  }
+  // Hands out the current item, or passes over it. False if the sink refused it.
   absl::StatusOr<bool> TakeOne(ItemSink sink, Progress* progress);
   // Copies what follows in the leaf. False if nothing could be copied this way.
   absl::StatusOr<bool> TakeRun(const PageLimits& limits, btree::PackedPageBuilder* page,
@@ -111,12 +137,15 @@ class OrderedScan {
   const btree::KeyRange range_;
   const ScanDirection direction_;
   const ItemContent content_;
+  // Absent when all items of the range pass.
+  std::optional<FilterEvaluator> filter_;
   // Null when there is nothing to read.
   std::unique_ptr<txn::TransactionCursor> cursor_;
   // The last item handed out, as stored.
   std::string last_;
-  // A value that was loaded from outside its node.
+  // A value that was loaded from outside its node, and whether it is that of the current item.
   btree::Item loaded_;
+  bool has_loaded_ = false;
 };
 
 }  // namespace sop::catalog

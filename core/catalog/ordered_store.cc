@@ -6,9 +6,11 @@
 #include <fmt/format.h>
 
 #include "core/base/bytes.h"
+#include "core/base/check.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
 #include "core/catalog/ordered/key_lookup.h"
+#include "core/catalog/ordered/rank_choice.h"
 #include "core/catalog/ordered/write_request.h"
 #include "core/txn/transaction_cursor.h"
 
@@ -237,6 +239,43 @@ absl::StatusOr<std::unique_ptr<OrderedScan>> OrderedStore::Scan(const ScanReques
 absl::StatusOr<uint64_t> OrderedStore::Count(const btree::KeyRange& range) {
   if (range.IsEmpty()) return 0;
   return store_.transaction().Count(tree_, range.begin, range.end);
+}
+
+absl::StatusOr<uint64_t> OrderedStore::CountMatching(const ScanRequest& request) {
+  if (request.filter == nullptr || schema() == nullptr) return Count(request.range);
+  if (request.filter->is_range()) {
+    return Count(btree::Intersection(request.range, request.filter->range()));
+  }
+  SOP_ASSIGN_OR_RETURN(const std::unique_ptr<OrderedScan> scan, Scan(request));
+  return scan->CountRest(request.still_wanted);
+}
+
+absl::StatusOr<uint64_t> OrderedStore::Sample(const SampleRequest& request, ItemSink sink) {
+  const btree::KeyRange& range = request.range;
+  SOP_ASSIGN_OR_RETURN(const uint64_t size, Count(range));
+  if (size == 0 || request.count == 0) return size;
+  uint64_t before = 0;
+  if (!range.begin.empty()) {
+    SOP_ASSIGN_OR_RETURN(before, Count({"", range.begin}));
+  }
+  const auto cursor = store_.transaction().OpenCursor(tree_, ModeFor(request.content));
+  cursor->Within(range.begin, range.end);
+  std::optional<uint64_t> last;
+  for (const uint64_t rank : ChooseRanks(size, request.count, request.seed)) {
+    const bool follows = last.has_value() && rank == *last + 1;
+    SOP_RETURN_IF_ERROR(follows ? cursor->Next() : cursor->SeekToRank(before + rank));
+    last = rank;
+    SOP_CHECK(cursor->Valid());
+    btree::Item item(cursor->item());
+    SOP_RETURN_IF_ERROR(LoadFor(request.content, &item));
+    SOP_ASSIGN_OR_RETURN(const btree::PackedItem packed,
+                         AsPackedItem(store_, cursor->key(), item.view()));
+    if (sink(packed)) continue;
+    return Error(Reason::kLimitExceeded,
+                 fmt::format("the answer has no room for {} items", request.count),
+                 {{"store", store_.name()}});
+  }
+  return size;
 }
 
 }  // namespace sop::catalog

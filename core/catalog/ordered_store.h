@@ -87,6 +87,13 @@ struct SeekResult {
   std::optional<StoreItem> next;
 };
 
+struct SampleRequest {
+  btree::KeyRange range;
+  uint64_t count = 0;
+  uint64_t seed = 0;
+  ItemContent content = ItemContent::kItems;
+};
+
 // A B-tree store in one transaction, with typed keys; made for each request.
 //
 // Writes answer per item and act in the order of the request. A request that fails as a whole
@@ -152,6 +159,15 @@ class OrderedStore {
 
   // Exact, O(log n). The number is what is tracked.
   absl::StatusOr<uint64_t> Count(const btree::KeyRange& range);
+  // How many items a read of the request would give: O(log n), too, where its filter is a range;
+  // else all of them are looked at and tracked.
+  absl::StatusOr<uint64_t> CountMatching(const ScanRequest& request);
+
+  // Hands `count` items of the range to `sink`, or all if it has no more: chosen uniformly and none
+  // twice, in their order. The same for the same seed, range and items. O(count log n): by rank.
+  // The counts before them and the items join the read set. Returns how many items the range has.
+  // LIMIT_EXCEEDED when `sink` refuses one.
+  absl::StatusOr<uint64_t> Sample(const SampleRequest& request, ItemSink sink);
 
  private:
   // What Get finds for a few keys, values not loaded yet.

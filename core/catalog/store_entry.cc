@@ -36,8 +36,16 @@ std::vector<btree::SchemaField> ByName(const btree::KeySchema& schema) {
   return fields;
 }
 
-bool SchemasAgree(const btree::KeySchema& a, const btree::KeySchema& b) {
-  return a.form() == b.form() && ByName(a) == ByName(b);
+bool AgreesWith(const btree::KeySchema& given, const StoreEntry& entry) {
+  if (!entry.schema.has_value() || given.form() != entry.schema->form()) return false;
+  std::vector<btree::SchemaField> has = ByName(*entry.schema);
+  if ((entry.flags & StoreEntry::kDeclaredFlag) == 0) {
+    std::erase_if(has, [&](const btree::SchemaField& field) {
+      return field.index_position == btree::SchemaField::kRidesOn &&
+             given.FieldNumber(field.name) < 0;
+    });
+  }
+  return ByName(given) == has;
 }
 
 void AppendNames(const std::vector<std::string>& names, std::string* out) {
@@ -212,10 +220,7 @@ std::string_view DifferingOption(const GivenOptions& given, const StoreEntry& en
     // The specification may also be spelt out for a store that was made without one.
     if (!entry.schema.has_value() || *given.index != entry.schema->Index()) return "index";
   }
-  if (given.schema.has_value() &&
-      (!entry.schema.has_value() || !SchemasAgree(*given.schema, *entry.schema))) {
-    return "schema";
-  }
+  if (given.schema.has_value() && !AgreesWith(*given.schema, entry)) return "schema";
   return {};
 }
 

@@ -39,7 +39,9 @@ struct StoreTree {
 struct StoreEntry {
   // Reserved for stores whose changes can be followed. Refused by this release.
   static constexpr uint32_t kFeedFlag = 0x01;
-  static constexpr uint32_t kKnownFlags = 0;
+  // The schema was declared at creation: keys with other fields are refused.
+  static constexpr uint32_t kDeclaredFlag = 0x02;
+  static constexpr uint32_t kKnownFlags = kDeclaredFlag;
 
   StoreId id;
   std::string name;
@@ -69,7 +71,8 @@ absl::StatusOr<btree::KeySchema> SchemaFor(const StoreEntry& entry, const btree:
 
 // The name of the first given option that is not what the store has, empty if all agree: "unique",
 // "value_size", "slot_length", "index" or "schema", as in the API. Description and relations are
-// not compared; declared fields may be numbered otherwise.
+// not compared; declared fields may be numbered otherwise, and others may ride on beside them where
+// the store's own were not declared.
 std::string_view DifferingOption(const GivenOptions& given, const StoreEntry& entry);
 
 std::string Serialize(const StoreEntry& entry);

@@ -265,6 +265,7 @@ absl::StatusOr<OpenStore*> StoreSet::CreateAbsent(std::string_view name,
   entry->kind_options = definition.kind_options;
   entry->schema = definition.options.schema;
   entry->schema_version = entry->schema.has_value() ? 1 : 0;
+  if (entry->schema.has_value()) entry->flags |= StoreEntry::kDeclaredFlag;
   for (const TreeRole role : definition.roles) entry->trees.push_back({role, TreeId{}});
   OpenStore* const store =
       Keep(std::unique_ptr<OpenStore>(new OpenStore(*this, entry, Sequence{})));

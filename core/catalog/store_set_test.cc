@@ -205,6 +205,47 @@ TEST_F(StoreSetTest, FirstItemsDecideTheSchemaOnce) {
   EXPECT_EQ(Listing(words), "1=v 2=v");
 }
 
+TEST_F(StoreSetTest, ExtensionsOfASchemaAreAdoptedOrAbort) {
+  const auto person = [](int64_t id, std::vector<btree::NamedScalar> rides) {
+    rides.push_back({"id", id});
+    return btree::Key(btree::Record{std::move(rides)});
+  };
+  ASSERT_TRUE(database_.Create("people", {.index = {{{"id"}}}}).ok());
+  ASSERT_TRUE(database_.Put("people", person(1, {{"name", "anna"}}), "v").ok());
+  std::vector<std::unique_ptr<StoreSet>> sets;
+  const auto add = [&](const btree::Key& key) {
+    sets.push_back(database_.Begin());
+    EXPECT_EQ(Add(**sets.back()->Open("people"), key), "A");
+  };
+  add(person(2, {{"age", int64_t{3}}}));
+  add(person(3, {{"age", int64_t{4}}}));
+  add(person(4, {{"age", int64_t{5}}, {"zip", int64_t{1}}}));
+  add(person(5, {{"name", "berta"}}));
+  add(person(6, {{"zip", int64_t{1}}}));
+  add(person(7, {{"age", "old"}}));
+  for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(database_.Commit(std::move(sets[i])).ok()) << i;
+  for (size_t i = 4; i < 6; ++i) {
+    EXPECT_EQ(ReasonOf(database_.Commit(std::move(sets[i]))), Reason::kSchemaDecided) << i;
+  }
+  auto stores = database_.Begin();
+  EXPECT_EQ((*stores->Open("people"))->entry().schema_version, 3u);
+  OrderedStore people(**stores->Open("people"));
+  EXPECT_EQ(Listing(people),
+            "{id: 1, name: anna}=v {id: 2, age: 3}=v {id: 3, age: 4}=v {id: 4, age: 5, zip: 1}=v "
+            "{id: 5, name: berta}=v");
+  // Whoever declares a beginning of it means this store.
+  const btree::IndexSpecification by_id = {{"id"}};
+  GivenOptions given;
+  given.index = by_id;
+  given.schema = *btree::KeySchema::ForRecord(
+      {{"name", btree::ScalarType::kString}, {"id", btree::ScalarType::kInt64}}, by_id);
+  EXPECT_TRUE(stores->Create("people", {.options = given}).ok());
+  given.schema = *btree::KeySchema::ForRecord(
+      {{"name", btree::ScalarType::kBytes}, {"id", btree::ScalarType::kInt64}}, by_id);
+  EXPECT_EQ(ReasonOf(stores->Create("people", {.options = given}).status()),
+            Reason::kOptionsDiffer);
+}
+
 TEST_F(StoreSetTest, FailedFirstItemDecidesNothing) {
   ASSERT_TRUE(database_.Create("words").ok());
   auto stores = database_.Begin();

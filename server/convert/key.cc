@@ -102,6 +102,10 @@ absl::StatusOr<btree::KeyRange> PrefixFrom(const v1::KeyRange& range,
 
 }  // namespace
 
+absl::StatusOr<btree::Scalar> ScalarFromProto(std::string_view field, const v1::Scalar& scalar) {
+  return ScalarFrom(field, scalar);
+}
+
 absl::StatusOr<btree::Key> KeyFromProto(const v1::Key& key) {
   if (key.has_record()) return RecordFrom(key.record());
   if (key.has_encoded()) {

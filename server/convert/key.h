@@ -9,6 +9,9 @@
 
 namespace sop::convert {
 
+// INVALID_KEY, naming `field`, if no kind is set or a uuid is not 16 bytes.
+absl::StatusOr<btree::Scalar> ScalarFromProto(std::string_view field, const v1::Scalar& scalar);
+
 // INVALID_KEY if no kind is set, a uuid is not 16 bytes, or a record names a field twice or leaves
 // its value out. Types and sizes are checked by the store's schema.
 absl::StatusOr<btree::Key> KeyFromProto(const v1::Key& key);

@@ -49,6 +49,12 @@ grpc::ServerUnaryReactor* BtreeService::Count(grpc::CallbackServerContext* conte
   return Operate(context, request, response);
 }
 
+grpc::ServerUnaryReactor* BtreeService::Sample(grpc::CallbackServerContext* context,
+                                               const v1::SampleRequest* request,
+                                               v1::SampleResponse* response) {
+  return Operate(context, request, response);
+}
+
 grpc::ServerWriteReactor<grpc::ByteBuffer>* BtreeService::Scan(grpc::CallbackServerContext* context,
                                                                const grpc::ByteBuffer* request) {
   return new ScanCall(parts_, *context, *request);

@@ -33,6 +33,9 @@ class BtreeService
   grpc::ServerUnaryReactor* Count(grpc::CallbackServerContext* context,
                                   const v1::CountRequest* request,
                                   v1::CountResponse* response) override;
+  grpc::ServerUnaryReactor* Sample(grpc::CallbackServerContext* context,
+                                   const v1::SampleRequest* request,
+                                   v1::SampleResponse* response) override;
   using Base::Scan;
   // Its messages are put together by the call itself.
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Scan(grpc::CallbackServerContext* context,

@@ -84,8 +84,10 @@ OperationRunner::Weight OperationRunner::WeightOf(const Request& request) {
   bool packed = false;
   if constexpr (requires { request.packed_keys(); }) packed = !request.packed_keys().empty();
   if constexpr (requires { request.items(); }) packed = !request.packed().empty();
+  if constexpr (requires { request.has_filter(); }) packed = packed || request.has_filter();
   constexpr bool pages = requires { request.page_size(); }
-  || requires { request.with_size(); };
+  || requires { request.with_size(); }
+  || requires { request.seed(); };
   return pages || packed || items > kShortRequestItems ? Weight::kLong : Weight::kShort;
 }
 

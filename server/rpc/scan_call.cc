@@ -165,6 +165,7 @@ absl::StatusOr<ScanCall::Page> ScanCall::FillPage(catalog::OrderedStore& store,
                     nullptr);
   writer.packed()->Expect(page_bytes);
   catalog::PageLimits limits = {.max_size_bytes = page_bytes};
+  if (request_.has_filter()) limits.max_examined = kMaxExaminedItems;
   if (request_.limit() != 0) limits.max_items = request_.limit() - made_items_;
   SOP_ASSIGN_OR_RETURN(catalog::PageEnd end, scan.FillPacked(limits, writer.packed()));
   made_items_ += end.items;

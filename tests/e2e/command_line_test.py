@@ -172,6 +172,27 @@ class CommandLineTest(unittest.TestCase):
         self.assertEqual(self.sop.lines("scan", self.store, "--from", "10", "--to", "0x41"), ["10"])
         self.assertEqual(self.sop.refusal("put", self.store, "x")["code"], "INVALID_ARGUMENT")
 
+    def test_filters_say_which_items_are_scanned_and_counted(self):
+        self.sop.good("store", "create", self.store, "--index", "region,number:desc")
+        for number, region in enumerate(["US", "AT", "US", "JP"]):
+            value = json.dumps({"n": number, "address": {"city": f"c{number}"}})
+            self.sop.good("put", self.store, f'{{"region":"{region}","number":{number}}}', value)
+        for given, keys in (
+            ('{"region":"US"}', ["US,2", "US,0"]),
+            ('{"region":"US","n":{"$lt":1.5}}', ["US,0"]),
+            ('{"$or":[{"address.city":"c1"},{"number":{"$gte":3}}]}', ["AT,1", "JP,3"]),
+        ):
+            self.assertEqual(self.sop.lines("scan", self.store, "--keys-only", "--filter", given), keys)
+            self.assertEqual(self.sop.lines("count", self.store, "--filter", given), [str(len(keys))])
+        self.assertEqual(
+            self.sop.lines("scan", self.store, "--keys-only", "--reverse", "--limit", "1", "--filter", '{"region":"US"}'),
+            ["US,0"],
+        )
+        for given, code in (
+            ("{", "INVALID_ARGUMENT"), ('{"n":{"$like":"x"}}', "INVALID_ARGUMENT"), ('{"number":"x"}', "INVALID_ARGUMENT"),
+        ):  # fmt: skip
+            self.assertEqual(self.sop.refusal("scan", self.store, "--filter", given)["code"], code)
+
     def test_many_items_are_removed_at_once(self):
         text = "".join(f"{head}{number:05}\n" for head in "ab" for number in range(12_000))
         self.sop.good("import", self.store, "-", "--format", "lines", stdin=text.encode())

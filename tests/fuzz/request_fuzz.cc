@@ -39,6 +39,7 @@ constexpr Method kMethods[] = {
     {"BtreeService", "Seek"},
     {"BtreeService", "ReadPage"},
     {"BtreeService", "Count"},
+    {"BtreeService", "Sample"},
     {"TransactionService", "Begin"},
     {"TransactionService", "Commit"},
     {"TransactionService", "Rollback"},
@@ -234,6 +235,12 @@ void Fill(const std::string& store, bool in_transaction, google::protobuf::Messa
     range.set_end_inclusive(true);
     reflection->MutableMessage(request, field)->CopyFrom(range);
   }
+  if (const auto* field = descriptor->FindFieldByName("filter")) {
+    v1::Filter filter;
+    filter.mutable_condition()->mutable_field()->add_names("rides");
+    filter.mutable_condition()->mutable_greater()->mutable_scalar()->set_int64_value(3);
+    reflection->MutableMessage(request, field)->CopyFrom(filter);
+  }
   const auto* items = descriptor->FindFieldByName("items");
   if (items == nullptr) return;
   v1::WriteItem item;
@@ -269,7 +276,7 @@ std::vector<std::string> Seeds() {
     Fill(store, number % 2 == 0, request.get());
     seeds.push_back(Chosen(number++, request->SerializeAsString()));
   }
-  seeds.push_back(Chosen(17, AnExecute()));
+  seeds.push_back(Chosen(18, AnExecute()));
   v1::CreateBtreeRequest create;
   create.set_store("another");
   create.mutable_options()->mutable_schema()->set_shape(v1::KEY_SHAPE_RECORD);
@@ -284,7 +291,7 @@ std::vector<std::string> Seeds() {
   v1::BeginRequest begin;
   begin.mutable_max_duration()->set_seconds(3);
   begin.set_at_least_version(std::string(8, '\0'));
-  seeds.push_back(Chosen(12, begin.SerializeAsString()));
+  seeds.push_back(Chosen(13, begin.SerializeAsString()));
   return seeds;
 }
 

@@ -15,7 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 from sop.calls import make_request_id
 from sop.testing import Server
 from sop.v1 import admin_pb2, admin_pb2_grpc, btree_pb2, btree_pb2_grpc
-from sop.v1 import database_pb2, database_pb2_grpc, transaction_pb2, transaction_pb2_grpc, types_pb2
+from sop.v1 import database_pb2, database_pb2_grpc, filter_pb2, transaction_pb2, transaction_pb2_grpc, types_pb2
 
 MESSAGE_BYTES = 4 << 20
 TRANSPORT_BYTES = 16 << 20
@@ -52,6 +52,14 @@ def text(value: str) -> types_pb2.Key:
 
 def number(value: int) -> types_pb2.Key:
     return types_pb2.Key(int64_value=value)
+
+
+def on(name: str, value: int = 1) -> filter_pb2.Filter:
+    """A filter of one condition."""
+    made = filter_pb2.Filter()
+    made.condition.field.names.append(name)
+    made.condition.equal.scalar.int64_value = value
+    return made
 
 
 class LimitsTest(unittest.TestCase):
@@ -251,6 +259,47 @@ class LimitsTest(unittest.TestCase):
         self.edge(
             3 << 20, lambda n: read(page_bytes=n), ["INVALID_ARGUMENT", "INVALID_ARGUMENT"]
         )
+
+    def test_sample_size(self) -> None:
+        self.create("sampled")
+        self.upsert("sampled", number(1))
+        send = lambda n: self.btrees.Sample(btree_pb2.SampleRequest(store="sampled", size=n))
+        refusal = self.edge(10_000, send, ["INVALID_ARGUMENT", "INVALID_ARGUMENT"])
+        self.assertEqual(refusal.metadata["limit"], "10000")
+
+    def test_filter(self) -> None:
+        self.create("filtered")
+        self.upsert("filtered", number(1), b"{}")
+
+        def send(given: filter_pb2.Filter) -> None:
+            self.btrees.Count(btree_pb2.CountRequest(store="filtered", filter=given))
+
+        def nested(levels: int) -> filter_pb2.Filter:
+            made = on("x")
+            for _ in range(levels - 1):
+                made = filter_pb2.Filter(negation=made)
+            return made
+
+        def joined(parts: int) -> filter_pb2.Filter:
+            return filter_pb2.Filter(any_of=filter_pb2.FilterList(filters=[on("x")] * (parts - 1)))
+
+        def listed(operands: int) -> filter_pb2.Filter:
+            made = on("x")
+            operand = filter_pb2.Operand(null_value=True)
+            made.condition.one_of.operands.extend([operand] * operands)
+            return made
+
+        def path(names: int) -> filter_pb2.Filter:
+            made = on("x")
+            made.condition.field.names[:] = ["x"] * names
+            return made
+
+        limits = ((nested, 20), (joined, 1_000), (listed, 10_000), (path, 20))
+        for make, limit in limits:
+            refusal = self.edge(
+                limit, lambda n: send(make(n)), ["INVALID_ARGUMENT", "INVALID_ARGUMENT"]
+            )
+            self.assertEqual(refusal.metadata["limit"], str(limit))
 
     def test_list_page_size(self) -> None:
         send = lambda n: self.databases.ListStores(database_pb2.ListStoresRequest(page_size=n))

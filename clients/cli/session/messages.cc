@@ -239,6 +239,8 @@ absl::StatusOr<btree::Key> KeyFromProto(const v1::Key& key) {
   return btree::Key(std::move(record));
 }
 
+void ScalarToProto(const Scalar& scalar, v1::Scalar* out) { SetScalar(scalar, out); }
+
 void ValueToProto(const StoredValue& value, v1::Value* out) {
   out->set_content(value.content);
   switch (value.format) {

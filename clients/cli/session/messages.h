@@ -16,6 +16,8 @@ void KeyToProto(const btree::Key& key, v1::Key* out);
 // INTERNAL if the server sent no key.
 absl::StatusOr<btree::Key> KeyFromProto(const v1::Key& key);
 
+void ScalarToProto(const btree::Scalar& scalar, v1::Scalar* out);
+
 void ValueToProto(const StoredValue& value, v1::Value* out);
 StoredValue ValueFromProto(const v1::Value& value);
 

@@ -122,10 +122,41 @@ TEST_F(OrderedStoreTest, RidingFieldsAreReplacedOnlyWhenGiven) {
   EXPECT_EQ(Listing(store), "{id: 1, name: berta}=three");
   const WriteItem with_value = Write(only_id);
   EXPECT_EQ(Letters(store.UpdateKey({&with_value, 1}, Require::kAll)), "INVALID_ARGUMENT");
-  const WriteItem unknown{.key = person({{"id", int64_t{1}}, {"height", int64_t{6}}})};
-  EXPECT_EQ(Letters(store.UpdateKey({&unknown, 1}, Require::kAll)), "FIELD_UNKNOWN");
   Commit("people");
   EXPECT_EQ(Listing(store), "{id: 1, name: berta}=three");
+}
+
+TEST_F(OrderedStoreTest, LaterKeysMayBringFieldsThatRideOn) {
+  OrderedStore& store = Create("people", {.index = {{{"id"}}}});
+  const auto person = [](Fields fields) { return btree::Key(btree::Record{std::move(fields)}); };
+  // Within one request, by an update of the key, and not by what fails or only reads.
+  EXPECT_EQ(Add(store, {Write(person({{"id", int64_t{1}}, {"name", "anna"}})),
+                        Write(person({{"zip", int64_t{8}}, {"id", int64_t{2}}, {"age", 1.5}}))}),
+            "AA");
+  EXPECT_EQ(Listing(store), "{id: 1, name: anna}=v {id: 2, age: 1.5, zip: 8}=v");
+  const WriteItem patch{.key = person({{"id", int64_t{1}}, {"height", int64_t{6}}})};
+  EXPECT_EQ(Letters(store.UpdateKey({&patch, 1}, Require::kAll)), "U");
+  const WriteItem twice = Write(person({{"id", int64_t{1}}, {"shoe", int64_t{6}}}));
+  EXPECT_EQ(Letters(store.Add({&twice, 1}, Require::kAll)), "KEY_EXISTS");
+  EXPECT_EQ(Letters(store.Remove({&twice, 1}, Require::kNothing)), "FIELD_UNKNOWN");
+  EXPECT_EQ(Add(store, {Write(person({{"id", int64_t{3}}, {"height", "tall"}}))}),
+            "KEY_TYPE_DIFFERS");
+  Commit("people");
+  EXPECT_EQ(Listing(store), "{id: 1, name: anna, height: 6}=v {id: 2, age: 1.5, zip: 8}=v");
+  EXPECT_EQ(store.schema()->fields().size(), 5u);
+}
+
+TEST_F(OrderedStoreTest, DeclaredAndWhollyOrderedKeysTakeNoFurtherFields) {
+  const auto key = [](Fields fields) { return btree::Key(btree::Record{std::move(fields)}); };
+  const btree::IndexSpecification by_id = {{"id"}};
+  GivenOptions declared;
+  declared.index = by_id;
+  declared.schema = *btree::KeySchema::ForRecord({{"id", btree::ScalarType::kInt64}}, by_id);
+  OrderedStore& typed = Create("typed", declared);
+  EXPECT_EQ(Add(typed, {Write(key({{"id", int64_t{1}}, {"name", "anna"}}))}), "FIELD_UNKNOWN");
+  OrderedStore& whole = Create("whole");
+  EXPECT_EQ(Add(whole, {Write(key({{"id", int64_t{1}}}))}), "A");
+  EXPECT_EQ(Add(whole, {Write(key({{"id", int64_t{1}}, {"name", "anna"}}))}), "FIELD_UNKNOWN");
 }
 
 TEST_F(OrderedStoreTest, NothingRidesOnScalarKeys) {

@@ -74,23 +74,20 @@ absl::StatusOr<WriteReport> WriteRequest::Run(std::span<const WriteItem> items) 
     SOP_RETURN_IF_ERROR(ResolveWithoutSchema(items));
     return std::move(report_);
   }
-  // A schema that the first key decides is kept only if the request succeeds.
-  std::optional<btree::KeySchema> decided;
   if (store_.schema() == nullptr) {
-    SOP_ASSIGN_OR_RETURN(decided, SchemaFor(store_.entry(), items.front().key));
+    SOP_ASSIGN_OR_RETURN(decided_, SchemaFor(store_.entry(), items.front().key));
   }
-  const btree::KeySchema& schema = decided.has_value() ? *decided : *store_.schema();
   std::vector<btree::EncodedKey> keys;
   keys.reserve(items.size());
   for (const WriteItem& item : items) {
-    SOP_ASSIGN_OR_RETURN(btree::EncodedKey encoded, EncodeFor(item, schema));
+    SOP_ASSIGN_OR_RETURN(btree::EncodedKey encoded, EncodeFor(item));
     keys.push_back(std::move(encoded));
   }
   SOP_RETURN_IF_ERROR(FindTogether(items, keys));
   for (size_t i = 0; i < items.size(); ++i) {
     SOP_RETURN_IF_ERROR(Resolve(items[i], keys[i], found_.empty() ? nullptr : &found_[i]));
   }
-  if (!steps_.empty()) SOP_RETURN_IF_ERROR(Apply(items.front().key));
+  if (!steps_.empty()) SOP_RETURN_IF_ERROR(Apply());
   return std::move(report_);
 }
 
@@ -138,15 +135,20 @@ absl::Status WriteRequest::ResolveWithoutSchema(std::span<const WriteItem> items
   return absl::OkStatus();
 }
 
-absl::StatusOr<btree::EncodedKey> WriteRequest::EncodeFor(const WriteItem& item,
-                                                          const btree::KeySchema& schema) const {
-  if (kind_ == WriteKind::kUpdateKey && schema.form() == btree::KeyForm::kScalar) {
+absl::StatusOr<btree::EncodedKey> WriteRequest::EncodeFor(const WriteItem& item) {
+  if (kind_ == WriteKind::kUpdateKey && schema()->form() == btree::KeyForm::kScalar) {
     return Error(Reason::kInvalidKey,
                  fmt::format("store '{}' has scalar keys, on which nothing rides",
                              base::Printable(store_.name())),
                  {{"store", store_.name()}});
   }
-  return schema.Encode(item.key);
+  auto encoded = schema()->Encode(item.key);
+  const bool extends = ReasonOf(encoded.status()) == Reason::kFieldUnknown &&
+                       kind_ != WriteKind::kRemove && store_.HasOpenSchema();
+  if (!extends) return encoded;
+  // What was encoded by the shorter schema is the same by the longer one.
+  SOP_ASSIGN_OR_RETURN(decided_, schema()->ExtendedBy(std::get<btree::Record>(item.key)));
+  return schema()->Encode(item.key);
 }
 
 // A version or value that was expected is a read of the item; else only of its key.
@@ -178,7 +180,7 @@ absl::Status WriteRequest::Resolve(const WriteItem& item, const btree::EncodedKe
   SOP_RETURN_IF_ERROR(CheckVersion(item, current));
   if (!current.has_value()) return Absent(item, encoded);
   if (kind_ == WriteKind::kUpdateKey) {
-    return PatchKey(item, *store_.schema(), *std::move(current));
+    return PatchKey(item, *std::move(current));
   }
   return Present(item, encoded, *std::move(current));
 }
@@ -269,12 +271,11 @@ absl::Status WriteRequest::Present(const WriteItem& item, const btree::EncodedKe
   return absl::OkStatus();
 }
 
-absl::Status WriteRequest::PatchKey(const WriteItem& item, const btree::KeySchema& schema,
-                                    Current current) {
-  SOP_ASSIGN_OR_RETURN(const btree::EncodedKey given, schema.Encode(item.key));
-  SOP_ASSIGN_OR_RETURN(const btree::Key decoded, schema.Decode(given.key, given.ride_on));
+absl::Status WriteRequest::PatchKey(const WriteItem& item, Current current) {
+  SOP_ASSIGN_OR_RETURN(const btree::EncodedKey given, schema()->Encode(item.key));
+  SOP_ASSIGN_OR_RETURN(const btree::Key decoded, schema()->Decode(given.key, given.ride_on));
   SOP_ASSIGN_OR_RETURN(std::string ride_on,
-                       schema.PatchRideOn(current.ride_on, RidingFields(schema, decoded)));
+                       schema()->PatchRideOn(current.ride_on, RidingFields(*schema(), decoded)));
   SOP_RETURN_IF_ERROR(Report(item, WriteOutcome::kUpdated, current.stored_key));
   if (ride_on == current.ride_on) return absl::OkStatus();
   Step step;
@@ -344,10 +345,10 @@ absl::Status WriteRequest::CheckLimits() const {
        {"limit_name", too_many ? "transaction_writes" : "transaction_bytes"}});
 }
 
-absl::Status WriteRequest::Apply(const btree::Key& first_key) {
+absl::Status WriteRequest::Apply() {
   SOP_RETURN_IF_ERROR(CheckLimits());
   SOP_RETURN_IF_ERROR(store_.PrepareWrite());
-  SOP_RETURN_IF_ERROR(store_.SchemaForWrite(first_key).status());
+  if (decided_.has_value()) SOP_RETURN_IF_ERROR(store_.DecideSchema(*decided_));
   txn::Transaction& transaction = store_.transaction();
   const size_t inline_limit = InlineLimitBytes(store_.options().value_placement);
   for (const Step& step : steps_) {

@@ -56,8 +56,12 @@ class WriteRequest {
   absl::Status CheckItem(const WriteItem& item) const;
   absl::Status CheckValue(const WriteItem& item) const;
   absl::Status ResolveWithoutSchema(std::span<const WriteItem> items);
-  absl::StatusOr<btree::EncodedKey> EncodeFor(const WriteItem& item,
-                                              const btree::KeySchema& schema) const;
+  // The key; one with fields that are not known yet makes the schema longer.
+  absl::StatusOr<btree::EncodedKey> EncodeFor(const WriteItem& item);
+  // Null while there is none.
+  const btree::KeySchema* schema() const {
+    return decided_.has_value() ? &*decided_ : store_.schema();
+  }
   txn::ReadMode ReadModeFor(const WriteItem& item) const;
   // Looks for all keys at once where only the keys are asked for, and fills in found_.
   absl::Status FindTogether(std::span<const WriteItem> items,
@@ -70,20 +74,22 @@ class WriteRequest {
   absl::Status CheckVersion(const WriteItem& item, const std::optional<Current>& current) const;
   absl::Status Absent(const WriteItem& item, const btree::EncodedKey& encoded);
   absl::Status Present(const WriteItem& item, const btree::EncodedKey& encoded, Current current);
-  absl::Status PatchKey(const WriteItem& item, const btree::KeySchema& schema, Current current);
+  absl::Status PatchKey(const WriteItem& item, Current current);
   void PlanAddition(const WriteItem& item, const btree::EncodedKey& encoded);
   void Remember(Current current);
   // Adds an outcome to the report; the error of a request that asked for another one.
   absl::Status Report(const WriteItem& item, WriteOutcome outcome, std::string_view stored_key);
 
   absl::Status CheckLimits() const;
-  absl::Status Apply(const btree::Key& first_key);
+  absl::Status Apply();
 
   OpenStore& store_;
   const WriteKind kind_;
   const Require require_;
   const txn::TreeSlot tree_;
   KeyLookup lookup_;
+  // A schema that the request's keys decide or extend, kept only if it succeeds.
+  std::optional<btree::KeySchema> decided_;
   // Of several items only: what this request did, by stored key.
   bool remembers_ = false;
   base::StringMap<Pending> pending_;

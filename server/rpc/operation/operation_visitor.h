@@ -42,6 +42,8 @@ absl::Status VisitOperation(const v1::Operation& operation, v1::OperationResult*
       return visit(operation.get_store(), result->mutable_get_store());
     case v1::Operation::kRemoveStore:
       return visit(operation.remove_store(), result->mutable_remove_store());
+    case v1::Operation::kSample:
+      return visit(operation.sample(), result->mutable_sample());
     case v1::Operation::REQUEST_NOT_SET:
       break;
   }

@@ -49,12 +49,17 @@ absl::Status Run(OperationScope& scope, const v1::ReadPageRequest& request,
                  v1::ReadPageResponse* response);
 absl::Status Run(OperationScope& scope, const v1::CountRequest& request,
                  v1::CountResponse* response);
+absl::Status Run(OperationScope& scope, const v1::SampleRequest& request,
+                 v1::SampleResponse* response);
 
 // The limits that several calls share.
 inline constexpr int kMaxItemsPerRequest = 65'536;
 inline constexpr uint32_t kMaxPageSize = 10'000;
 inline constexpr uint32_t kMaxListPageSize = 1'000;
 inline constexpr uint32_t kMaxPageBytes = 3 << 20;
+inline constexpr uint32_t kMaxSampleSize = 10'000;
+// Items that one page of a read looks at for its filter.
+inline constexpr uint64_t kMaxExaminedItems = 100'000;
 
 // `given`, or `fallback` for 0. INVALID_ARGUMENT naming `field` if it is above `most`.
 absl::StatusOr<uint32_t> CheckedSize(std::string_view field, uint32_t given, uint32_t fallback,

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/random.h"
 #include "core/base/status_macros.h"
 #include "core/btree/packed_page.h"
 #include "core/catalog/ordered_store.h"
@@ -19,6 +20,7 @@ namespace {
 
 constexpr uint32_t kDefaultPageSize = 100;
 constexpr uint32_t kDefaultPageBytes = 1 << 20;
+constexpr uint32_t kDefaultSampleSize = 100;
 
 absl::StatusOr<catalog::OpenStore*> OpenBtree(OperationScope& scope, const std::string& name) {
   return scope.stores.Open(name, catalog::StoreKind::kBtree);
@@ -134,7 +136,8 @@ absl::Status Run(OperationScope& scope, const v1::ReadPageRequest& request,
                  v1::ReadPageResponse* response) {
   SOP_ASSIGN_OR_RETURN(catalog::OpenStore * open, OpenBtree(scope, request.store()));
   catalog::OrderedStore store(*open);
-  SOP_ASSIGN_OR_RETURN(const catalog::ScanRequest scan, ScanFromProto(store, request));
+  SOP_ASSIGN_OR_RETURN(catalog::ScanRequest scan, ScanFromProto(store, request));
+  scan.still_wanted = [&scope] { return scope.context.CheckWanted(); };
   SOP_ASSIGN_OR_RETURN(const uint32_t page_size, CheckedSize("page_size", request.page_size(),
                                                              kDefaultPageSize, kMaxPageSize));
   SOP_ASSIGN_OR_RETURN(const uint32_t page_bytes, CheckedSize("page_bytes", request.page_bytes(),
@@ -143,7 +146,9 @@ absl::Status Run(OperationScope& scope, const v1::ReadPageRequest& request,
       store, scan.content, FormOf(request.packed()),
       {.budget_bytes = scope.context.response_budget_bytes, .place = scope.context.place},
       response->mutable_items());
-  auto end = store.ReadPage(scan, {.max_items = page_size, .max_size_bytes = page_bytes},
+  catalog::PageLimits limits = {.max_items = page_size, .max_size_bytes = page_bytes};
+  if (scan.filter != nullptr) limits.max_examined = kMaxExaminedItems;
+  auto end = store.ReadPage(scan, limits,
                             [&](const btree::PackedItem& item) { return writer.Append(item); });
   SOP_RETURN_IF_ERROR(writer.status());
   SOP_RETURN_IF_ERROR(end.status());
@@ -158,9 +163,40 @@ absl::Status Run(OperationScope& scope, const v1::CountRequest& request,
                  v1::CountResponse* response) {
   SOP_ASSIGN_OR_RETURN(catalog::OpenStore * open, OpenBtree(scope, request.store()));
   catalog::OrderedStore store(*open);
-  SOP_ASSIGN_OR_RETURN(const btree::KeyRange range, RangeIn(store, request.range()));
-  SOP_ASSIGN_OR_RETURN(const uint64_t count, store.Count(range));
+  catalog::ScanRequest scan;
+  scan.content = catalog::ItemContent::kKeys;
+  scan.still_wanted = [&scope] { return scope.context.CheckWanted(); };
+  SOP_ASSIGN_OR_RETURN(scan.range, RangeIn(store, request.range()));
+  if (request.has_filter()) {
+    SOP_ASSIGN_OR_RETURN(scan.filter, FilterIn(store, request.filter()));
+  }
+  SOP_ASSIGN_OR_RETURN(const uint64_t count, store.CountMatching(scan));
   response->set_count(count);
+  return absl::OkStatus();
+}
+
+absl::Status Run(OperationScope& scope, const v1::SampleRequest& request,
+                 v1::SampleResponse* response) {
+  SOP_ASSIGN_OR_RETURN(catalog::OpenStore * open, OpenBtree(scope, request.store()));
+  catalog::OrderedStore store(*open);
+  catalog::SampleRequest sample;
+  SOP_ASSIGN_OR_RETURN(sample.range, RangeIn(store, request.range()));
+  SOP_ASSIGN_OR_RETURN(sample.content, ContentFromProto(request.content()));
+  SOP_ASSIGN_OR_RETURN(sample.count,
+                       CheckedSize("size", request.size(), kDefaultSampleSize, kMaxSampleSize));
+  sample.seed = request.has_seed() ? request.seed() : base::SystemRandom().Next64();
+  PageWriter writer(store, sample.content, FormOf(request.packed()),
+                    {.budget_bytes = scope.context.response_budget_bytes,
+                     .place = scope.context.place,
+                     .whole = PageWriter::Whole::kRequired},
+                    response->mutable_items());
+  auto range_count =
+      store.Sample(sample, [&](const btree::PackedItem& item) { return writer.Append(item); });
+  SOP_RETURN_IF_ERROR(writer.status());
+  SOP_RETURN_IF_ERROR(range_count.status());
+  scope.context.response_budget_bytes -= writer.size_bytes();
+  response->set_range_count(*range_count);
+  if (request.packed()) response->set_packed(writer.FinishPacked());
   return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
+#include "server/convert/filter.h"
 #include "server/convert/id.h"
 #include "server/convert/key.h"
 #include "server/rpc/operation/page_writer.h"
@@ -28,6 +29,9 @@ absl::StatusOr<catalog::ScanRequest> BoundsOf(const catalog::OrderedStore& store
   SOP_ASSIGN_OR_RETURN(scan.range, RangeIn(store, request.range()));
   SOP_ASSIGN_OR_RETURN(scan.direction, DirectionFromProto(request.direction()));
   SOP_ASSIGN_OR_RETURN(scan.content, ContentFromProto(request.content()));
+  if (request.has_filter()) {
+    SOP_ASSIGN_OR_RETURN(scan.filter, FilterIn(store, request.filter()));
+  }
   return scan;
 }
 
@@ -37,6 +41,14 @@ absl::StatusOr<btree::KeyRange> RangeIn(const catalog::OrderedStore& store,
                                         const v1::KeyRange& range) {
   if (store.schema() == nullptr) return btree::KeyRange();
   return convert::RangeFromProto(range, *store.schema());
+}
+
+absl::StatusOr<std::shared_ptr<const catalog::BoundFilter>> FilterIn(
+    const catalog::OrderedStore& store, const v1::Filter& filter) {
+  SOP_ASSIGN_OR_RETURN(const catalog::Filter given, convert::FilterFromProto(filter));
+  if (store.schema() != nullptr) return catalog::BoundFilter::Bind(given, *store.schema());
+  SOP_RETURN_IF_ERROR(catalog::CheckFilter(given));
+  return std::shared_ptr<const catalog::BoundFilter>();
 }
 
 absl::StatusOr<catalog::ScanRequest> ScanFromProto(const catalog::OrderedStore& store,

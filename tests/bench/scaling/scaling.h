@@ -27,6 +27,9 @@ void ReportLine(std::string_view table, const Cells& cells);
 void MeasureClients(const ScalingRun& run);
 // 10,000 items to `most_items`, all in memory.
 void MeasureItems(const ScalingRun& run);
+// A page at a random offset, either way, and the count of a random range, of 10,000 items to
+// `most_items`.
+void MeasurePaging(const ScalingRun& run);
 // Node images of 2 to 32 KiB.
 void MeasureNodes(const ScalingRun& run);
 // Values of 10 bytes to 64 KiB.

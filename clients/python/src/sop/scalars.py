@@ -74,6 +74,11 @@ def _fill(target: Any, value: object, field: str) -> None:
         ) from error
 
 
+def fill_scalar(target: types_pb2.Scalar, value: object, field: str) -> None:
+    """Sets a scalar; `field` is named in the InvalidKeyError for what is none."""
+    _fill(target, value, field)
+
+
 def _fill_other(target: Any, value: object, field: str) -> None:
     """The types that are not set as they are, and subclasses of the others."""
     if isinstance(value, (Timestamp, datetime)):

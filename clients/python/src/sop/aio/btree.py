@@ -16,6 +16,7 @@ from sop.context import current_context, takes_context
 from sop.decoding import ItemDecoder, id_bytes, id_text
 from sop.errors import InvalidArgumentError, InvalidKeyError, LimitExceededError
 from sop.errors import UnimplementedError
+from sop.filters import FilterLike, to_filter
 from sop.frames import ColumnsToAdd, columns_of_frame, frame_of, key_names, pandas
 from sop.keys import Descending, IndexFieldSpecification, IndexSpecification, RideOn
 from sop.options import (
@@ -267,18 +268,20 @@ class Btree(Generic[K, V]):
         prefix: Optional[K] = None,
         *,
         within: Optional[KeyRange[K]] = None,
+        filter: Optional[FilterLike] = None,
         keys_only: bool = False,
         backward: bool = False,
     ) -> AsyncIterator[Item[K, V]]:
         """Goes through the items in [begin, end) whose key starts with `prefix`: text or bytes by
         their first ones, records by their leading index fields. The cursor stays where it is.
 
-        `within` says more about the range, instead of the three. Pages are read as the iteration
+        `within` says more about the range, instead of the three. With `filter` only items that it
+        lets through come: {"age": {"$gte": 3}}, see sop.filters.to_filter. Pages are read as the iteration
         goes on, so that the transaction is free for other calls in between; what these write
         ahead of it is met.
         """
         chosen = within or KeyRange(begin, end, prefix)
-        request = _page_request(chosen, keys_only, backward)
+        request = _page_request(chosen, keys_only, backward, filter)
         request.page_size = _FIRST_PAGE
         return self._each(self._reader.pages(request, _GROWTH, current_context()))
 
@@ -293,15 +296,19 @@ class Btree(Generic[K, V]):
         *,
         within: Optional[KeyRange[K]] = None,
         token: Optional[bytes] = None,
+        filter: Optional[FilterLike] = None,
+        offset: int = 0,
         keys_only: bool = False,
         backward: bool = False,
     ) -> AsyncIterator[Page[K, V]]:
         """Goes through the items of a range page by page. The cursor stays where it is.
 
-        A page ends after `page_size` items or 1 MiB. Its `token` goes on behind it: with the same
-        range and direction, at any later time.
+        A page ends after `page_size` items or 1 MiB, with a filter also after 100,000 items that
+        were looked at. Its `token` goes on behind it: with the same range, filter and direction,
+        at any later time. Without a token the first `offset` items are passed over: a jump to page
+        N is offset=N * page_size, which costs no more than page 0.
         """
-        request = _page_request(within or KeyRange(), keys_only, backward)
+        request = _page_request(within or KeyRange(), keys_only, backward, filter)
         if not 1 <= page_size <= _LONGEST_PAGE:
             raise InvalidArgumentError(
                 f"page_size is {page_size}: allowed are 1 to {_LONGEST_PAGE}",
@@ -310,6 +317,8 @@ class Btree(Generic[K, V]):
         request.page_size = page_size
         if token is not None:
             request.page_token = token
+        elif offset:
+            request.offset = offset
         return self._reader.pages(request, 1, current_context())
 
     @takes_context
@@ -320,28 +329,59 @@ class Btree(Generic[K, V]):
         prefix: Optional[K] = None,
         *,
         within: Optional[KeyRange[K]] = None,
+        filter: Optional[FilterLike] = None,
     ) -> int:
         """The exact number of items, of all or of those that items() would give."""
-        return await self._reader.count((within or KeyRange(begin, end, prefix)).to_message())
+        request = btree_pb2.CountRequest(
+            range=(within or KeyRange(begin, end, prefix)).to_message()
+        )
+        _set_filter(request, filter)
+        return await self._reader.count(request)
+
+    @takes_context
+    async def sample(
+        self,
+        size: int = 100,
+        *,
+        within: Optional[KeyRange[K]] = None,
+        seed: Optional[int] = None,
+        keys_only: bool = False,
+    ) -> list[Item[K, V]]:
+        """Items of a range chosen by chance, each set of `size` equally likely, none twice; all of
+        them if there are no more. They come in order; the same for the same seed and items.
+        """
+        request = btree_pb2.SampleRequest(size=size, seed=seed)
+        request.range.CopyFrom((within or KeyRange()).to_message())
+        request.content = _content(keys_only)
+        return await self._reader.sample(request) if size > 0 else []
 
     @takes_context
     async def to_numpy(
-        self, within: Optional[KeyRange[K]] = None, value_type: Optional[DTypeLike] = None
+        self,
+        within: Optional[KeyRange[K]] = None,
+        value_type: Optional[DTypeLike] = None,
+        *,
+        filter: Optional[FilterLike] = None,
     ) -> Arrays:
-        """Keys and values of a range as numpy arrays, decoded column by column.
+        """Keys and values of a range, or of what `filter` lets through, as numpy arrays, decoded
+        column by column.
 
         Values are bytes of a fixed size as that dtype if `value_type` is given (several of it per
         value make a second dimension); otherwise bytes of one size are of the dtype V, and all
         else is Python objects. MissingDependencyError without numpy.
         """
-        return await self._reader.all_arrays(_scan_request(within), value_type)
+        return await self._reader.all_arrays(_scan_request(within, filter), value_type)
 
     @takes_context
     def array_pages(
-        self, within: Optional[KeyRange[K]] = None, value_type: Optional[DTypeLike] = None
+        self,
+        within: Optional[KeyRange[K]] = None,
+        value_type: Optional[DTypeLike] = None,
+        *,
+        filter: Optional[FilterLike] = None,
     ) -> AsyncIterator[Arrays]:
         """to_numpy() page by page, in bounded memory; each array is a view of its page, or new."""
-        return self._reader.arrays(_scan_request(within), value_type, current_context())
+        return self._reader.arrays(_scan_request(within, filter), value_type, current_context())
 
     @takes_context
     async def add_arrays(self, keys: ArrayKeys, values: Any, replace: bool = False) -> int:
@@ -356,13 +396,15 @@ class Btree(Generic[K, V]):
         return await add_columns(self, self._reader, ColumnsToAdd.of(keys, values, replace))
 
     @takes_context
-    async def to_pandas(self, within: Optional[KeyRange[K]] = None) -> DataFrame:
+    async def to_pandas(
+        self, within: Optional[KeyRange[K]] = None, *, filter: Optional[FilterLike] = None
+    ) -> DataFrame:
         """The items of a range as a pandas DataFrame: a column per field of the key (`key` if it is
         a scalar), then one per member of the values if all are JSON objects, else `value`.
         MissingDependencyError without pandas.
         """
         pandas()
-        return frame_of(await self._reader.all_arrays(_scan_request(within), None))
+        return frame_of(await self._reader.all_arrays(_scan_request(within, filter), None))
 
     @takes_context
     async def add_frame(
@@ -469,19 +511,29 @@ def _as_item(given: Any) -> Item[Any, Any]:
     return given if isinstance(given, Item) else Item(given)
 
 
+def _content(keys_only: bool) -> types_pb2.ItemContent:
+    return types_pb2.ITEM_CONTENT_KEYS if keys_only else types_pb2.ITEM_CONTENT_ITEMS
+
+
+def _set_filter(request: Any, filter: Optional[FilterLike]) -> None:
+    if filter is not None:
+        request.filter.CopyFrom(to_filter(filter))
+
+
 def _page_request(
-    within: KeyRange[Any], keys_only: bool, backward: bool
+    within: KeyRange[Any], keys_only: bool, backward: bool, filter: Optional[FilterLike]
 ) -> btree_pb2.ReadPageRequest:
-    request = btree_pb2.ReadPageRequest(range=within.to_message())
-    keys, items = types_pb2.ITEM_CONTENT_KEYS, types_pb2.ITEM_CONTENT_ITEMS
-    request.content = keys if keys_only else items
+    request = btree_pb2.ReadPageRequest(range=within.to_message(), content=_content(keys_only))
     if backward:
         request.direction = types_pb2.DIRECTION_BACKWARD
+    _set_filter(request, filter)
     return request
 
 
-def _scan_request(within: Optional[KeyRange[Any]]) -> btree_pb2.ScanRequest:
+def _scan_request(
+    within: Optional[KeyRange[Any]], filter: Optional[FilterLike]
+) -> btree_pb2.ScanRequest:
     chosen = within or KeyRange()
-    return btree_pb2.ScanRequest(
-        range=chosen.to_message(), content=types_pb2.ITEM_CONTENT_ITEMS
-    )
+    request = btree_pb2.ScanRequest(range=chosen.to_message(), content=_content(False))
+    _set_filter(request, filter)
+    return request

@@ -210,6 +210,8 @@ class StreamLink(Link):
         page = btree_pb2.ReadPageRequest(store=request.store, content=request.content, packed=True)
         page.direction, page.page_size, page.page_bytes = request.direction, 10_000, 1 << 20
         page.range.CopyFrom(request.range)
+        if request.HasField("filter"):
+            page.filter.CopyFrom(request.filter)
         while True:
             answer = await self.call("ReadPage", page)
             if answer.packed:

@@ -127,22 +127,33 @@ class Reader:
 
     async def all_arrays(self, request: btree_pb2.ScanRequest, value_type: Any) -> Arrays:
         """The items of a scan as arrays."""
-        gathering = Gathering(await self.count(request.range))
+        counted = btree_pb2.CountRequest(range=request.range)
+        if request.HasField("filter"):
+            counted.filter.CopyFrom(request.filter)
+        gathering = Gathering(await self.count(counted))
         nothing = PageArrays(build_page(KEYS | RIDE_ON | VALUES, []))
         is_empty = True
         async for page in self.arrays(request, value_type, current_context()):
-            gathering.add(page)
-            is_empty = False
+            if len(page):
+                gathering.add(page)
+                is_empty = False
         if is_empty:
             schema = await self.schema()
             gathering.add(await self._arrays_of(nothing, KeyColumns(schema), value_type))
         return gathering.result()
 
-    async def count(self, within: types_pb2.KeyRange) -> int:
+    async def count(self, request: btree_pb2.CountRequest) -> int:
         """The exact number of items of a range."""
         await self.queue.flush()
-        count: int = (await self.call("Count", btree_pb2.CountRequest(range=within))).count
+        count: int = (await self.call("Count", request)).count
         return count
+
+    async def sample(self, request: btree_pb2.SampleRequest) -> list[Item[Any, Any]]:
+        """Items chosen by chance."""
+        await self.queue.flush()
+        request.packed = True
+        answer = await self.call("Sample", request)
+        return await self._items_of(answer.packed) if answer.packed else []
 
     async def _arrays_of(self, page: PageArrays, columns: KeyColumns, value_type: Any) -> Arrays:
         made = Arrays(columns.decode(page), page.value_column(value_type))
