@@ -36,6 +36,8 @@ constexpr std::array kReasons = {
     ReasonRow{Reason::kPreconditionNotMet, "PRECONDITION_NOT_MET", kFailedPrecondition},
     ReasonRow{Reason::kFormatNotSupported, "FORMAT_NOT_SUPPORTED", kFailedPrecondition},
     ReasonRow{Reason::kFolderInUse, "FOLDER_IN_USE", kFailedPrecondition},
+    ReasonRow{Reason::kFeedOff, "FEED_OFF", kFailedPrecondition},
+    ReasonRow{Reason::kPositionNotKept, "POSITION_NOT_KEPT", kFailedPrecondition},
     ReasonRow{Reason::kInvalidArgument, "INVALID_ARGUMENT", kInvalidArgument},
     ReasonRow{Reason::kInvalidName, "INVALID_NAME", kInvalidArgument},
     ReasonRow{Reason::kInvalidKey, "INVALID_KEY", kInvalidArgument},

@@ -33,6 +33,8 @@ enum class Reason {
   kPreconditionNotMet,
   kFormatNotSupported,
   kFolderInUse,
+  kFeedOff,
+  kPositionNotKept,
   // INVALID_ARGUMENT: fix the request.
   kInvalidArgument,
   kInvalidName,

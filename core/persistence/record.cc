@@ -150,8 +150,7 @@ class RecordReader {
   }
 
   bool GetItem(const CommitRecord&, RowChange* row) {
-    return GetEnum(Space::kOutcomes, &row->space) && GetBytes(&row->key) &&
-           GetOptional(&row->value);
+    return GetEnum(Space::kFeed, &row->space) && GetBytes(&row->key) && GetOptional(&row->value);
   }
 
   bool GetItem(const CommitRecord&, ValueChange* value) {

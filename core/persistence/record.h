@@ -31,12 +31,15 @@ struct NodeChange {
 enum class Space : uint8_t {
   kMeta = 1,      // count records, the tail, what is pending
   kOutcomes = 2,  // answers kept for repeated commits and requests
+  kFeed = 3,      // changes of stores with a feed; trimmed from the beginning only
 };
 
 struct RowChange {
   Space space = Space::kMeta;
   std::string key;
-  std::optional<std::string> value;  // absent: the row is removed
+  // Absent: the row is removed; in kFeed every row below `key` instead, which snapshots taken
+  // before may stop seeing as well.
+  std::optional<std::string> value;
 
   friend bool operator==(const RowChange&, const RowChange&) = default;
 };

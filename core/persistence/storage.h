@@ -203,6 +203,9 @@ class Storage {
   virtual CommitLog& log() = 0;
   // The database's identity, written when it was created.
   virtual Uuid database_id() const = 0;
+  // Another number whenever the database was put back to an earlier state, or lost commits: the
+  // same sequences may then stand for other commits. 0 for one that never was.
+  virtual uint64_t timeline() const { return 0; }
   // Upkeep of what the storage has on disk; null where it has nothing there.
   virtual Maintenance* maintenance() { return nullptr; }
 };

@@ -30,6 +30,8 @@ class CommitView {
   virtual void Bind(TreeSlot slot, TreeId tree) = 0;
   // Everything in `tree` goes with this commit; its space is reclaimed when no snapshot sees it.
   virtual void DropTree(TreeId tree) = 0;
+  // The feed of `tree`, which is dropped, ends with this commit; `entry` is the store's last.
+  virtual void EndFeed(TreeId tree, std::string_view entry) = 0;
 };
 
 // Something that a transaction took for granted and that is settled, in commit order, when it

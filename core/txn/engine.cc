@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "core/base/error.h"
 #include "core/base/status_macros.h"
 #include "core/txn/commit/commit_group.h"
 #include "core/txn/commit/committer.h"
@@ -85,6 +88,25 @@ Sequence Engine::published() const { return committer_->published()->sequence();
 absl::Status Engine::health() const { return committer_->health(); }
 
 absl::Status Engine::Fold() { return committer_->Fold(); }
+
+Sequence Engine::feed_floor() const { return committer_->feed_floor(); }
+
+FeedBell& Engine::feed_bell() { return committer_->feed_bell(); }
+
+absl::Status Engine::CheckFeedPosition(const FeedPosition& position) const {
+  const Sequence floor = feed_floor();
+  if (position.sequence <= floor) {
+    return Error(Reason::kPositionNotKept,
+                 fmt::format("changes of commit {} are no longer kept, those after {} are",
+                             position.sequence.value, floor.value),
+                 {{"kept_after", fmt::format("{}", floor.value)}});
+  }
+  const Sequence newest = published();
+  if (position.sequence.value <= newest.value + 1) return absl::OkStatus();
+  return Error(Reason::kPositionNotKept,
+               fmt::format("position is behind commit {}, the newest one is {}",
+                           position.sequence.value - 1, newest.value));
+}
 
 Engine::Statistics Engine::statistics() const { return committer_->statistics(); }
 

@@ -16,6 +16,8 @@
 #include "core/persistence/storage.h"
 #include "core/txn/commit/commit_stages.h"
 #include "core/txn/commit/outcome.h"
+#include "core/txn/feed/feed_bell.h"
+#include "core/txn/feed/feed_row.h"
 #include "core/txn/limits.h"
 #include "core/txn/transaction.h"
 
@@ -113,6 +115,15 @@ class Engine {
   // DATA_LOSS or kDiskFull: they stay, and counts stay exact.
   absl::Status Fold();
 
+  // --- Feeds: changes of trees with TreeOptions::feed, in commit order; see ReadFeed ---
+
+  // Changes of this commit and of earlier ones are not kept.
+  Sequence feed_floor() const;
+  // POSITION_NOT_KEPT if what is behind `position` was trimmed, or it is ahead of every commit.
+  // Asked after reading, it also tells whether what was read is whole.
+  absl::Status CheckFeedPosition(const FeedPosition& position) const;
+  FeedBell& feed_bell();
+
   TransactionId MakeTransactionId();
   static constexpr int kIncarnationBits = 30;
   // EngineOptions::incarnation of the run that made the id.
@@ -130,6 +141,7 @@ class Engine {
     uint64_t merge_deltas = 0;
     uint64_t whole_images = 0;
     uint64_t count_records = 0;
+    uint64_t feed_bytes = 0;  // of changes that are kept
     uint64_t queued = 0;
     uint64_t snapshots = 0;          // held, the newest included
     absl::Duration oldest_snapshot;  // its age

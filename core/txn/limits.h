@@ -28,8 +28,9 @@ struct Limits {
   uint64_t staged_commit_writes = 100'000;
   uint64_t staged_commit_bytes = uint64_t{8} << 20;
 
-  // What cannot be staged, because a tree or a key gets its number only at commit, is held in
-  // memory whole: most writes of such a transaction (LIMIT_EXCEEDED at commit).
+  // What cannot be staged, because a tree or a key gets its number only at commit or because its
+  // changes are recorded for a feed, is held in memory whole: most writes of such a transaction
+  // (LIMIT_EXCEEDED at commit).
   uint64_t unstaged_writes = 1'000'000;
   uint64_t unstaged_bytes = uint64_t{128} << 20;
 
@@ -48,6 +49,11 @@ struct Limits {
   // Outcomes are kept this long or until they take this much, whichever ends first.
   absl::Duration outcome_retention = absl::Hours(24);
   uint64_t outcome_bytes = uint64_t{1} << 30;
+
+  // Changes of stores with a feed are kept this long or until they take this much in their
+  // database, whichever ends first; a 64th more of either at most.
+  absl::Duration feed_age = absl::Hours(24);
+  uint64_t feed_bytes = uint64_t{1} << 30;
 };
 
 }  // namespace sop::txn

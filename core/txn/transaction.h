@@ -44,6 +44,8 @@ struct TransactionOptions {
 // What a store tells the tree about itself.
 struct TreeOptions {
   uint32_t slot_length = 20'000;  // most items of a node, 2 to 20,000
+  // Changes are recorded for those who follow them. Not for trees with late keys or counters.
+  bool feed = false;
 };
 
 // A tree as one transaction calls it.

@@ -135,6 +135,10 @@ void MemoryState::ChangeNodes(const CommitRecord& record, persistence::ApplyFunc
 
 void MemoryState::ChangeRows(const CommitRecord& record) {
   for (const persistence::RowChange& row : record.rows) {
+    if (row.space == persistence::Space::kFeed && !row.value.has_value()) {
+      rows_.RemoveRange({row.space, {}}, {row.space, row.key}, record.last, readers_);
+      continue;
+    }
     rows_.Set({row.space, row.key}, record.last, Share(row.value), readers_);
   }
 }

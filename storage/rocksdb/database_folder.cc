@@ -12,9 +12,11 @@
 namespace sop::rocksdb_storage {
 namespace {
 
-constexpr std::array<std::string_view, 8> kOurNames = {
-    "SOP-FORMAT", "SOP-FORMAT.unfinished", "SOP-SEAL", "SOP-SEAL.unfinished", "LOCK", "db", "spill",
-    "staging"};
+constexpr std::array<std::string_view, 10> kOurNames = {"SOP-FORMAT",   "SOP-FORMAT.unfinished",
+                                                        "SOP-SEAL",     "SOP-SEAL.unfinished",
+                                                        "SOP-TIMELINE", "SOP-TIMELINE.unfinished",
+                                                        "LOCK",         "db",
+                                                        "spill",        "staging"};
 // What a repair puts aside and what it has not finished (upkeep/repair.h).
 constexpr std::string_view kAsidePrefix = "db.";
 
@@ -44,6 +46,7 @@ absl::StatusOr<std::unique_ptr<DatabaseFolder>> DatabaseFolder::Enter(std::strin
   std::unique_ptr<DatabaseFolder> folder(new DatabaseFolder(std::move(path), files));
   SOP_ASSIGN_OR_RETURN(folder->lock_, files.Lock(folder->path_ + "/LOCK"));
   SOP_RETURN_IF_ERROR(folder->ReadFormat());
+  SOP_RETURN_IF_ERROR(folder->ReadTimeline());
   // What a transaction spilled ended with the process that ran it.
   SOP_RETURN_IF_ERROR(files.RemoveRecursively(folder->spill_path()));
   SOP_RETURN_IF_ERROR(files.MakeFolders(folder->spill_path()));
@@ -61,6 +64,7 @@ absl::StatusOr<std::unique_ptr<DatabaseFolder>> DatabaseFolder::Look(std::string
   }
   SOP_ASSIGN_OR_RETURN(folder->lock_, files.Lock(folder->path_ + "/LOCK"));
   SOP_RETURN_IF_ERROR(folder->ReadFormat());
+  SOP_RETURN_IF_ERROR(folder->ReadTimeline());
   return folder;
 }
 
@@ -83,6 +87,16 @@ absl::Status DatabaseFolder::ReadFormat() {
   SOP_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
   SOP_ASSIGN_OR_RETURN(const std::string bytes, file->ReadAt(0, size));
   SOP_ASSIGN_OR_RETURN(format_, DecodeFormat(format_path(), bytes));
+  return absl::OkStatus();
+}
+
+absl::Status DatabaseFolder::ReadTimeline() {
+  const std::string path = TimelinePath(path_);
+  if (!files_.Exists(path)) return absl::OkStatus();
+  SOP_ASSIGN_OR_RETURN(const auto file, files_.OpenForRead(path));
+  SOP_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
+  SOP_ASSIGN_OR_RETURN(const std::string bytes, file->ReadAt(0, size));
+  SOP_ASSIGN_OR_RETURN(timeline_, DecodeTimeline(path, bytes));
   return absl::OkStatus();
 }
 

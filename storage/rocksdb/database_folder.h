@@ -10,6 +10,7 @@
 #include "core/base/file_system.h"
 #include "storage/rocksdb/database_format.h"
 #include "storage/rocksdb/upkeep/seal.h"
+#include "storage/rocksdb/upkeep/timeline.h"
 
 namespace sop::rocksdb_storage {
 
@@ -40,6 +41,9 @@ class DatabaseFolder {
   // On OK the seal is on stable storage.
   absl::Status WriteSeal(const Seal& seal);
 
+  // See persistence::Storage; 0 if nothing is said.
+  uint64_t timeline() const { return timeline_; }
+
   const std::string& path() const { return path_; }
   std::string rocksdb_path() const { return path_ + "/db"; }
   std::string spill_path() const { return path_ + "/spill"; }
@@ -55,12 +59,14 @@ class DatabaseFolder {
       : path_(std::move(path)), files_(files) {}
 
   absl::Status ReadFormat();
+  absl::Status ReadTimeline();
   std::string format_path() const { return path_ + "/SOP-FORMAT"; }
   std::string seal_path() const { return path_ + "/SOP-SEAL"; }
 
   const std::string path_;
   base::FileSystem& files_;
   std::unique_ptr<base::FileLock> lock_;
+  uint64_t timeline_ = 0;
   std::optional<DatabaseFormat> format_;
 };
 

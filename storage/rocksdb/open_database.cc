@@ -1,5 +1,6 @@
 #include "storage/rocksdb/open_database.h"
 
+#include <algorithm>
 #include <cstdarg>
 #include <utility>
 
@@ -60,7 +61,7 @@ OpenDatabase::~OpenDatabase() {
   // Relaxed records are in the log, but perhaps not on the disk, and a seal vouches for the log.
   const rocksdb::Status synced = sealing ? db_->SyncWAL() : rocksdb::Status::OK();
   for (rocksdb::ColumnFamilyHandle* family : families_) {
-    db_->DestroyColumnFamilyHandle(family).PermitUncheckedError();
+    if (family != nullptr) db_->DestroyColumnFamilyHandle(family).PermitUncheckedError();
   }
   // Everything acknowledged is in the log already; an error here loses nothing.
   const rocksdb::Status closed = db_->Close();
@@ -126,7 +127,13 @@ rocksdb::Status OpenDatabase::OpenRocksDb(const RocksDbEnvironment& environment,
   if (access_ == Access::kInspect) options.info_log = std::make_shared<SilentLog>();
   statistics_ = options.statistics;
   std::vector<rocksdb::ColumnFamilyDescriptor> families = TunedFamilies(environment, apply);
-  const rocksdb::Status status = TryOpen(options, families);
+  rocksdb::Status status = TryOpen(options, families);
+  if (status.IsInvalidArgument() && LacksFeed(options)) {
+    options.create_missing_column_families = access_ == Access::kServe;
+    if (access_ == Access::kInspect) families.pop_back();
+    status = TryOpen(options, families);
+  }
+  families_.resize(kFamilyNames.size(), nullptr);
   if (status.ok() || options.create_if_missing) return status;
   if (!status.IsCorruption() && !status.IsPathNotFound() && !status.IsNotFound()) return status;
   // A table that is missing or damaged at its end: without these checks whoever asks for what is in
@@ -134,10 +141,18 @@ rocksdb::Status OpenDatabase::OpenRocksDb(const RocksDbEnvironment& environment,
   options.paranoid_checks = false;
   for (auto& family : families) family.options.disable_auto_compactions = true;
   if (!TryOpen(options, families).ok()) return status;
+  families_.resize(kFamilyNames.size(), nullptr);
   problems_.push_back({"db", status.ToString(), {}});
   health_->MarkDamage(status);
   health_->TakeStopRequest();
   return rocksdb::Status::OK();
+}
+
+bool OpenDatabase::LacksFeed(const rocksdb::DBOptions& options) const {
+  std::vector<std::string> names;
+  if (!rocksdb::DB::ListColumnFamilies(options, folder_->rocksdb_path(), &names).ok()) return false;
+  const bool has_feed = std::find(names.begin(), names.end(), kFamilyNames.back()) != names.end();
+  return names.size() + 1 == kFamilyNames.size() && !has_feed;
 }
 
 rocksdb::Status OpenDatabase::TryOpen(
@@ -165,7 +180,8 @@ rocksdb::Status OpenDatabase::Write(const rocksdb::WriteOptions& options,
 void OpenDatabase::RestCompactionsIfAsked() {
   if (!health_->TakeStopRequest()) return;
   for (rocksdb::ColumnFamilyHandle* family : families_) {
-    db_->SetOptions(family, {{"disable_auto_compactions", "true"}}).PermitUncheckedError();
+    if (family != nullptr)
+      db_->SetOptions(family, {{"disable_auto_compactions", "true"}}).PermitUncheckedError();
   }
 }
 

@@ -48,6 +48,7 @@ class OpenDatabase {
   OpenDatabase& operator=(const OpenDatabase&) = delete;
 
   rocksdb::DB& db() const { return *db_; }
+  // Null for the feed of a database that has none and is only looked at.
   rocksdb::ColumnFamilyHandle* family(Family family) const {
     return families_[static_cast<size_t>(family)];
   }
@@ -80,6 +81,8 @@ class OpenDatabase {
   void WriteSeal();
   rocksdb::Status OpenRocksDb(const RocksDbEnvironment& environment,
                               persistence::ApplyFunction apply);
+  // Whether the database was made before there were feeds.
+  bool LacksFeed(const rocksdb::DBOptions& options) const;
   rocksdb::Status TryOpen(const rocksdb::DBOptions& options,
                           const std::vector<rocksdb::ColumnFamilyDescriptor>& families);
 

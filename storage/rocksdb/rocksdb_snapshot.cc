@@ -18,8 +18,6 @@ namespace {
 constexpr size_t kScanReadaheadBytes = size_t{2} << 20;
 constexpr size_t kItemKeyBytes = 12;
 
-Family FamilyOf(Space space) { return space == Space::kMeta ? Family::kMeta : Family::kOutcomes; }
-
 }  // namespace
 
 RocksDbSnapshot::RocksDbSnapshot(std::shared_ptr<const OpenDatabase> database)
@@ -50,6 +48,7 @@ absl::StatusOr<std::optional<std::string>> RocksDbSnapshot::ReadRow(Space space,
 absl::Status RocksDbSnapshot::ScanRows(
     Space space, std::string_view begin, std::string_view end,
     absl::FunctionRef<bool(std::string_view, std::string_view)> visit) const {
+  if (database_->family(FamilyOf(space)) == nullptr) return absl::OkStatus();
   const std::string bound = end.empty() ? std::string(kRowsEnd) : RowKey(end);
   const rocksdb::Slice upper_bound = ToSlice(bound);
   rocksdb::ReadOptions options = options_;

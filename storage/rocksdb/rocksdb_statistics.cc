@@ -61,7 +61,8 @@ std::map<std::string, uint64_t> RocksDbStorage::Statistics() const {
     uint64_t sum = 0;
     for (size_t i = 1; i < kFamilyNames.size(); ++i) {
       uint64_t value = 0;
-      database_->db().GetIntProperty(database_->family(static_cast<Family>(i)), *property, &value);
+      rocksdb::ColumnFamilyHandle* const family = database_->family(static_cast<Family>(i));
+      if (family != nullptr) database_->db().GetIntProperty(family, *property, &value);
       sum += value;
     }
     values[name] = sum;

@@ -33,8 +33,6 @@ namespace {
 // How long a measurement of the free disk may serve: compactions write as well.
 constexpr absl::Duration kMeasureEvery = absl::Seconds(1);
 
-Family FamilyOf(Space space) { return space == Space::kMeta ? Family::kMeta : Family::kOutcomes; }
-
 uint64_t BytesOf(const CommitRecord& record) {
   constexpr uint64_t kPerItem = 32;
   uint64_t bytes = 64;
@@ -159,6 +157,8 @@ absl::Status RocksDbStorage::Start(const RocksDbOptions& options, base::Random& 
   return database_->folder().WriteFormat({database_id_, {}, options.creator});
 }
 
+uint64_t RocksDbStorage::timeline() const { return database_->folder().timeline(); }
+
 std::string RocksDbStorage::spill_folder() const { return database_->folder().spill_path(); }
 
 Sequence RocksDbStorage::Tail() const { return Sequence{tail_.load(std::memory_order_acquire)}; }
@@ -189,6 +189,9 @@ absl::StatusOr<persistence::AppendResult> RocksDbStorage::Append(
   SOP_RETURN_IF_ERROR(database_->health().CheckFailure());
   tail_.store(record.last.value, std::memory_order_release);
   reclaimer_.Written(record.dropped_trees, FreedValues(record));
+  for (const persistence::RowChange& row : record.rows) {
+    if (row.space == Space::kFeed && !row.value) reclaimer_.FeedTrimmed(RowKey(row.key));
+  }
   return persistence::Committed{record.last};
 }
 
@@ -217,6 +220,10 @@ absl::Status RocksDbStorage::Fill(const CommitRecord& record, rocksdb::WriteBatc
   for (const persistence::RowChange& row : record.rows) {
     rocksdb::ColumnFamilyHandle* const family = database_->family(FamilyOf(row.space));
     const std::string key = RowKey(row.key);
+    if (row.space == Space::kFeed && !row.value) {
+      also(batch->DeleteRange(family, RowKey(""), key));
+      continue;
+    }
     also(row.value ? batch->Put(family, key, *row.value) : batch->Delete(family, key));
   }
   rocksdb::ColumnFamilyHandle* const blobs = database_->family(Family::kBlobs);

@@ -78,6 +78,7 @@ class RocksDbStorage : public persistence::Storage,
   persistence::BlobStore& blobs() override { return *this; }
   persistence::CommitLog& log() override { return *this; }
   Uuid database_id() const override { return database_id_; }
+  uint64_t timeline() const override;
   persistence::Maintenance* maintenance() override { return this; }
 
   // Where transactions of this database spill; emptied by every Open.

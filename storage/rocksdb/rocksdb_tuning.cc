@@ -79,7 +79,30 @@ rocksdb::ColumnFamilyOptions BlobsFamily(const RocksDbEnvironment& environment) 
   return family;
 }
 
+// Written in the order of its keys and trimmed from the beginning: tables never overlap, so that
+// compactions move them and write nothing again.
+rocksdb::ColumnFamilyOptions FeedFamily(const RocksDbEnvironment& environment) {
+  rocksdb::ColumnFamilyOptions family = SmallFamily(environment);
+  family.compression = rocksdb::kLZ4Compression;
+  rocksdb::BlockBasedTableOptions table = TableOptions(environment, 16 * kKiB);
+  table.filter_policy = nullptr;  // rows are only scanned
+  family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return family;
+}
+
 }  // namespace
+
+Family FamilyOf(persistence::Space space) {
+  switch (space) {
+    case persistence::Space::kMeta:
+      return Family::kMeta;
+    case persistence::Space::kOutcomes:
+      return Family::kOutcomes;
+    case persistence::Space::kFeed:
+      break;
+  }
+  return Family::kFeed;
+}
 
 rocksdb::DBOptions TunedOptions(const RocksDbEnvironment& environment) {
   rocksdb::DBOptions options;
@@ -118,7 +141,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> TunedFamilies(const RocksDbEnvironm
           {kFamilyNames[1], NodesFamily(environment, apply)},
           {kFamilyNames[2], BlobsFamily(environment)},
           {kFamilyNames[3], SmallFamily(environment)},
-          {kFamilyNames[4], SmallFamily(environment)}};
+          {kFamilyNames[4], SmallFamily(environment)},
+          {kFamilyNames[5], FeedFamily(environment)}};
 }
 
 }  // namespace sop::rocksdb_storage

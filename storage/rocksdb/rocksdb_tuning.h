@@ -15,9 +15,12 @@ namespace sop::rocksdb_storage {
 
 // The families of a database, in the order in which they are opened. RocksDB insists on a family
 // named "default"; nothing is kept there.
-enum class Family { kDefault = 0, kNodes = 1, kBlobs = 2, kMeta = 3, kOutcomes = 4 };
-inline constexpr std::array<const char*, 5> kFamilyNames = {"default", "nodes", "blobs", "meta",
-                                                            "outcomes"};
+enum class Family { kDefault = 0, kNodes = 1, kBlobs = 2, kMeta = 3, kOutcomes = 4, kFeed = 5 };
+inline constexpr std::array<const char*, 6> kFamilyNames = {"default", "nodes",    "blobs",
+                                                            "meta",    "outcomes", "feed"};
+
+// Where the rows of core/txn are.
+Family FamilyOf(persistence::Space space);
 
 rocksdb::DBOptions TunedOptions(const RocksDbEnvironment& environment);
 

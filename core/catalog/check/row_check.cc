@@ -11,6 +11,8 @@
 #include "core/txn/commit/meta_rows.h"
 #include "core/txn/commit/outcome.h"
 #include "core/txn/count_ledger.h"
+#include "core/txn/feed/feed_retention.h"
+#include "core/txn/feed/feed_row.h"
 
 namespace sop::check {
 namespace {
@@ -61,8 +63,22 @@ void CheckMetaRow(std::string_view key, std::string_view value, const KnownTrees
     if (!txn::DecodeOutcomeTotals(value).has_value()) AddRow("totals are damaged", report);
     return;
   }
+  if (key == txn::kFeedStateRow) {
+    if (!txn::DecodeFeedState(value).has_value()) AddRow("row of feeds is damaged", report);
+    return;
+  }
   if (key.starts_with(txn::kCountRecordsBegin)) return;  // read by SnapshotReader
   AddRow(fmt::format("row {} is unknown", base::Printable(key)), report);
+}
+
+void CheckFeedRow(std::string_view key, std::string_view value, CheckReport* report) {
+  const auto place = txn::DecodeFeedRowKey(key);
+  if (!place.has_value())
+    return AddRow(fmt::format("feed row {} is unknown", base::Hex(key)), report);
+  uint32_t read = 0;
+  const absl::Status sound = txn::VisitFeedRow(
+      *place, value, 0, [](const txn::FeedEvent&) { return false; }, &read);
+  if (!sound.ok()) AddRow(std::string(sound.message()), report);
 }
 
 }  // namespace
@@ -103,6 +119,13 @@ void CheckRows(const persistence::StorageSnapshot& snapshot, const KnownTrees& k
         AddRow(fmt::format("outcome {} is damaged", base::Hex(key)), report);
         return true;
       });
+  if (!scanned.ok()) AddRow(std::string(scanned.message()), report);
+  scanned = snapshot.ScanRows(persistence::Space::kFeed, "", "",
+                              [&](std::string_view key, std::string_view value) {
+                                report->bytes += key.size() + value.size();
+                                CheckFeedRow(key, value, report);
+                                return true;
+                              });
   if (!scanned.ok()) AddRow(std::string(scanned.message()), report);
 }
 

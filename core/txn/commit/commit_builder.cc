@@ -70,6 +70,9 @@ class CommitBuilder::View : public CommitView {
     transaction_.at(slot).id = tree;
   }
   void DropTree(TreeId tree) override { dropped_.push_back(tree); }
+  void EndFeed(TreeId tree, std::string_view entry) override {
+    ended_feeds_.emplace_back(tree, std::string(entry));
+  }
 
   // Undoes Bind, for a transaction that is refused or built again.
   void Unbind() {
@@ -87,6 +90,13 @@ class CommitBuilder::View : public CommitView {
       builder_.group_->dropped_trees.push_back(tree);
       builder_.state_.dropped_trees[tree] = sequence;
     }
+    for (const auto& [tree, entry] : ended_feeds_) {
+      FeedChange end;
+      end.kind = FeedKind::kStoreRemoved;
+      end.has_value = FeedValue::kWhole;
+      end.value = entry;
+      builder_.feed_.Add(tree, end);
+    }
   }
 
  private:
@@ -95,6 +105,7 @@ class CommitBuilder::View : public CommitView {
   absl::btree_map<std::pair<TreeId, std::string>, std::optional<btree::Item>> writes_;
   std::vector<std::pair<TreeSlot, TreeId>> bound_;
   std::vector<TreeId> dropped_;
+  std::vector<std::pair<TreeId, std::string>> ended_feeds_;
 };
 
 CommitBuilder::CommitBuilder(const Inputs& inputs, BuildState& state)
@@ -103,6 +114,7 @@ CommitBuilder::CommitBuilder(const Inputs& inputs, BuildState& state)
       group_(std::make_unique<CommitGroup>()),
       start_(StartOf(inputs)),
       serials_(start_),
+      feed_(inputs.unix_ms),
       first_tree_id_(state.next_tree_id) {
   group_->first = Sequence{inputs.tail.value + 1};
 }
@@ -125,8 +137,8 @@ absl::Status CommitBuilder::CheckUnstaged(const Transaction& transaction) const 
   }
   return Error(
       Reason::kLimitExceeded,
-      fmt::format("transaction {} makes stores or numbers its keys at commit and holds {} "
-                  "writes of {} bytes, the limits are {} and {}",
+      fmt::format("transaction {} makes stores, numbers its keys at commit or writes to stores "
+                  "with a feed, and holds {} writes of {} bytes, the limits are {} and {}",
                   transaction.id().ToString(), transaction.write_count(), transaction.write_bytes(),
                   limits.unstaged_writes, limits.unstaged_bytes),
       {{"limit", fmt::format("{}", limits.unstaged_writes)}, {"limit_name", "unstaged_writes"}});
@@ -176,6 +188,7 @@ CommitBuilder::Verdict CommitBuilder::TryAdd(CommitRequest& request, absl::Statu
   }
   if (!status->ok()) {
     view.Unbind();
+    feed_.Discard();
     return Verdict::kRefused;
   }
   request.version = serials_.current();
@@ -211,6 +224,7 @@ CommitBuilder::Verdict CommitBuilder::TryAddStaged(CommitRequest& request, absl:
   }
   if (!status->ok()) {
     view.Unbind();
+    feed_.Discard();
     return Verdict::kRefused;
   }
   request.version = staged.version();
@@ -220,6 +234,7 @@ CommitBuilder::Verdict CommitBuilder::TryAddStaged(CommitRequest& request, absl:
 
 void CommitBuilder::Add(CommitRequest& request, View& view) {
   view.Commit(request.version);
+  feed_.Commit(request.version);
   // A staged transaction's writes are not held by its group.
   if (request.staged == nullptr) group_->bytes += request.transaction->write_bytes();
   if (request.options.durability == persistence::Durability::kSynced) {
@@ -304,6 +319,7 @@ absl::Status CommitBuilder::MergeWrites(const Transaction& transaction) {
     Overlay::Iterator own(tree->overlay);
     for (own.SeekToFirst(); own.Valid(); own.Next()) {
       SOP_ASSIGN_OR_RETURN(const OwnWrite write, DecodeOwnWrite(own.payload()));
+      if (tree->options.feed) SOP_RETURN_IF_ERROR(NoteChange(*tree->id, own.key(), write));
       SOP_RETURN_IF_ERROR(MergeWrite(*tree->id, net.writes, own.key(), write));
     }
     SOP_RETURN_IF_ERROR(own.status());
@@ -351,6 +367,41 @@ absl::Status CommitBuilder::MergeWrite(TreeId tree, NetWrites& writes, std::stri
     net.value_id = reference.value_id;
   }
   Replace(writes, key, net);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<Sequence>> CommitBuilder::FindVersion(TreeId tree,
+                                                                   std::string_view key) {
+  const auto writes = group_->trees.find(tree);
+  const NetWrite* net = nullptr;
+  if (writes != group_->trees.end()) net = std::as_const(writes->second.writes).Find(key);
+  if (net != nullptr && net->kind == DeltaKind::kErase) return std::nullopt;
+  // Ride-on fields are set only of an item that is there.
+  if (net != nullptr) return net->sequence;
+  SOP_ASSIGN_OR_RETURN(const auto found, btree::Find(inputs_.head, tree, key));
+  if (!found.has_value()) return std::nullopt;
+  return found->item.version;
+}
+
+absl::Status CommitBuilder::NoteChange(TreeId tree, std::string_view key, const OwnWrite& write) {
+  SOP_ASSIGN_OR_RETURN(const std::optional<Sequence> before, FindVersion(tree, key));
+  FeedChange change;
+  change.key = key;
+  change.previous = before.value_or(Sequence{});
+  change.ride_on = write.ride_on;
+  if (write.kind == OwnWriteKind::kPut) {
+    change.kind = before.has_value() ? FeedKind::kUpdated : FeedKind::kAdded;
+    change.format = write.format;
+    change.value_size = write.value.size();
+    change.has_value =
+        write.value.size() <= kMostFeedValueBytes ? FeedValue::kWhole : FeedValue::kLeftOut;
+    if (change.has_value == FeedValue::kWhole) change.value = write.value;
+  } else if (before.has_value()) {
+    change.kind = write.kind == OwnWriteKind::kErase ? FeedKind::kRemoved : FeedKind::kKeyUpdated;
+  } else {
+    return absl::OkStatus();  // nothing was there and nothing is
+  }
+  feed_.Add(tree, change);
   return absl::OkStatus();
 }
 
@@ -478,6 +529,9 @@ absl::StatusOr<CommitBuilder::Finished> CommitBuilder::Finish(TreeId* damaged) {
   persistence::CommitRecord& record = group_->record;
   record.first = group_->first;
   record.last = group_->last;
+  group_->feed_trees = feed_.trees();
+  group_->feed_bytes = feed_.row_bytes();
+  feed_.Finish(&record.rows);
   for (auto& [id, value] : group_->values) record.values.push_back(std::move(value));
   record.dropped_trees = group_->dropped_trees;
   record.only_removes =

@@ -12,6 +12,7 @@
 #include "core/txn/commit/recent_groups.h"
 #include "core/txn/commit/validator.h"
 #include "core/txn/count_ledger.h"
+#include "core/txn/feed/feed_writer.h"
 #include "core/txn/node_cache.h"
 
 namespace sop::txn {
@@ -59,6 +60,8 @@ class CommitBuilder {
     bool wants_writes = false;
     // Whose sequences a group must not give out; may be null.
     const StagedCommit* reserved = nullptr;
+    // When the group is built, for feeds.
+    int64_t unix_ms = 0;
   };
 
   CommitBuilder(const Inputs& inputs, BuildState& state);
@@ -105,6 +108,10 @@ class CommitBuilder {
   absl::Status MergeWrites(const Transaction& transaction);
   absl::Status MergeWrite(TreeId tree, NetWrites& writes, std::string_view key,
                           const OwnWrite& write);
+  // Records for the feed what `write` is about to do.
+  absl::Status NoteChange(TreeId tree, std::string_view key, const OwnWrite& write);
+  // The version of the item as ReadHead would find it.
+  absl::StatusOr<std::optional<Sequence>> FindVersion(TreeId tree, std::string_view key);
   absl::Status MergePartial(TreeId tree, NetWrites& writes, std::string_view key,
                             const OwnWrite& write);
   // Copies what `net` names.
@@ -122,6 +129,7 @@ class CommitBuilder {
   std::unique_ptr<CommitGroup> group_;
   const Sequence start_;  // the group's sequences follow it
   SerialAllocator serials_;
+  FeedWriter feed_;
   TreeId first_tree_id_;
   bool broken_ = false;
   Transaction* staged_transaction_ = nullptr;

@@ -22,6 +22,7 @@
 #include "core/txn/commit/staged_commit.h"
 #include "core/txn/count_ledger.h"
 #include "core/txn/engine.h"
+#include "core/txn/feed/feed_retention.h"
 #include "core/txn/transaction.h"
 
 namespace sop::txn {
@@ -76,6 +77,12 @@ struct CommitGroup {
   TreeId next_tree_id_before;
   OutcomeTotals outcome_totals_before;
   Sequence folded_through_before;
+  // Trees of whose feeds the record has rows, the bytes of these, and what was decided before it
+  // about what is kept; absent if it has none.
+  std::vector<TreeId> feed_trees;
+  uint64_t feed_bytes = 0;
+  std::optional<FeedRetention> feed_before;
+  Sequence feed_floor;  // as the record leaves it
   // A group that only folds count records: what it folds through.
   std::optional<Sequence> fold_through;
 };

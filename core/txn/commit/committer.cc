@@ -45,7 +45,8 @@ Committer::Committer(persistence::Storage& storage, const EngineOptions& options
       head_(*this),
       window_(options.limits.conflict_window_bytes, storage.log().Tail(),
               base::MemoryCharge(options.windows)),
-      built_tail_(storage.log().Tail()) {}
+      built_tail_(storage.log().Tail()),
+      feed_retention_(options.limits) {}
 
 Committer::~Committer() {
   base::MutexLock lock(mu_);
@@ -74,6 +75,7 @@ absl::Status Committer::Start() {
     base::MutexLock lock(mu_);
     outcomes_removed_through_ = decoded->removed_through;
   }
+  SOP_RETURN_IF_ERROR(StartFeeds(*snapshot));
   absl::Status status;
   SOP_RETURN_IF_ERROR(
       snapshot->ScanRows(persistence::Space::kMeta, kCountRecordsBegin, kCountRecordsEnd,
@@ -131,6 +133,7 @@ Engine::Statistics Committer::statistics() const {
     statistics.stages[i] = stages_.Read(static_cast<CommitStage>(i));
   }
   statistics.count_records = ledger_.records();
+  statistics.feed_bytes = feed_kept_bytes_.load(std::memory_order_relaxed);
   statistics.cache = const_cast<NodeCache&>(cache_).counters();
   return statistics;
 }
@@ -375,9 +378,10 @@ std::optional<CommitBuilder::Finished> Committer::Build(Requests requests,
                                                         Requests* left) {
   while (!requests.empty()) {
     const TreeId next_tree_id = build_state_.next_tree_id;
-    CommitBuilder builder({head_, window_, recent_, unpublished, built_tail_, options_.nodes,
-                           storage_.log().WantsWrites(), reserved_.get()},
-                          build_state_);
+    CommitBuilder builder(
+        {head_, window_, recent_, unpublished, built_tail_, options_.nodes,
+         storage_.log().WantsWrites(), reserved_.get(), absl::ToUnixMillis(options_.clock->Now())},
+        build_state_);
     Requests added;
     Stopwatch stopwatch(*this);
     CommitTimes times = {};
@@ -429,9 +433,11 @@ std::shared_ptr<CommitGroup> Committer::Install(CommitBuilder::Finished finished
   }
   built_tail_ = group->last;
   group->charge = base::MemoryCharge(options_.memory);
-  group->charge.Set(static_cast<int64_t>(group->bytes) * kGroupBytesPerWrittenByte);
+  group->charge.Set(static_cast<int64_t>(group->bytes) * kGroupBytesPerWrittenByte +
+                    static_cast<int64_t>(group->feed_bytes));
   group->outcome_totals_before = outcome_totals_;
   AddOutcomeRows(*group);
+  AddFeedRows(*group);
   base::FailPoint("commit.installed");
   return group;
 }

@@ -17,6 +17,8 @@
 #include "core/txn/commit/staged_commit.h"
 #include "core/txn/count_ledger.h"
 #include "core/txn/engine.h"
+#include "core/txn/feed/feed_bell.h"
+#include "core/txn/feed/feed_retention.h"
 #include "core/txn/node_cache.h"
 #include "core/txn/snapshot.h"
 
@@ -50,6 +52,11 @@ class Committer {
 
   // Folds all count records; returns when done.
   absl::Status Fold() SOP_EXCLUDES(mu_);
+  FeedBell& feed_bell() { return feed_bell_; }
+  // See Engine::feed_floor.
+  Sequence feed_floor() const {
+    return Sequence{feed_floor_.load(std::memory_order_acquire)};  // with WriteOnce
+  }
   Engine::Statistics statistics() const SOP_EXCLUDES(mu_);
 
  private:
@@ -117,6 +124,9 @@ class Committer {
   absl::Status CheckKept(const Uuid& token) const SOP_REQUIRES(mu_);
   std::shared_ptr<CommitGroup> Install(CommitBuilder::Finished finished);
   void AddOutcomeRows(CommitGroup& group);
+  // Reads what is kept of the feeds.
+  absl::Status StartFeeds(const persistence::StorageSnapshot& snapshot);
+  void AddFeedRows(CommitGroup& group);
   absl::StatusOr<CommitBuilder::Finished> BuildFold();
   absl::Status FoldNode(const CountLedger::Node& node, const Snapshot& snapshot,
                         persistence::CommitRecord* record);
@@ -162,6 +172,7 @@ class Committer {
   BuildState build_state_;
   Sequence built_tail_;
   OutcomeTotals outcome_totals_;
+  FeedRetention feed_retention_;
   uint64_t groups_since_fold_ = 0;
   uint64_t groups_since_sweep_ = 0;
   Sequence folded_through_;
@@ -170,6 +181,11 @@ class Committer {
 
   // No snapshot is older; from the writer to the builder, which may see it late.
   std::atomic<uint64_t> oldest_snapshot_{0};
+
+  // Raised before the record that trims to it is written.
+  std::atomic<uint64_t> feed_floor_{0};
+  std::atomic<uint64_t> feed_kept_bytes_{0};
+  FeedBell feed_bell_;
 
   // The disk is full: removals go in groups of their own. A hint between writer and builder.
   std::atomic<bool> separate_removals_{false};

@@ -20,6 +20,10 @@ void Committer::WriteOnce(std::shared_ptr<CommitGroup> group) {
   if (base::HasSeededBug("acknowledge_before_log")) {
     for (auto& request : group->requests) request->Finish({absl::OkStatus(), request->version, {}});
   }
+  // Whoever reads rows that this record trims finds out afterwards.
+  if (group->feed_before.has_value()) {
+    feed_floor_.store(group->feed_floor.value, std::memory_order_release);  // with feed_floor()
+  }
   base::FailPoint("commit.append");
   Stopwatch stopwatch(*this);
   auto appended = storage_.log().Append(expected, group->record, group->durability);
@@ -70,6 +74,7 @@ void Committer::WriteOnce(std::shared_ptr<CommitGroup> group) {
     published_groups_.push_back(group);
     EndWriting();
   }
+  if (!group->feed_trees.empty()) feed_bell_.Ring(group->feed_trees);
   Send(std::move(answers));
 }
 
@@ -135,6 +140,7 @@ void Committer::TakeBack(const CommitGroup& group) {
   ForgetGroup(group, group.next_tree_id_before);
   if (group.fold_through.has_value()) folded_through_ = group.folded_through_before;
   outcome_totals_ = group.outcome_totals_before;
+  if (group.feed_before.has_value()) feed_retention_ = *group.feed_before;
   built_tail_ = tail;
   base::MutexLock lock(mu_);
   outcomes_removed_through_ = outcome_totals_.removed_through;
@@ -171,6 +177,8 @@ void Committer::Refuse(std::shared_ptr<CommitGroup> group, const absl::Status& s
 // Another committer's records; the builder is stopped.
 void Committer::Adopt(const persistence::CommitRecord& record) {
   ledger_.AssumeImages(record.last);
+  feed_retention_.Adopt(record);
+  feed_floor_.store(feed_retention_.floor().value, std::memory_order_release);
   for (const persistence::NodeChange& change : record.nodes) {
     cache_.Invalidate(change.tree, change.node, record.last);
     if (reserved_ != nullptr) reserved_->changed.emplace(change.tree, change.node);
@@ -216,6 +224,7 @@ void Committer::Rebuild(std::shared_ptr<CommitGroup> group, const persistence::T
   const Sequence tail = moved.records.empty() ? storage_.log().Tail() : moved.records.back().last;
   const absl::Status status = Publish(tail);
   built_tail_ = tail;
+  feed_bell_.RingAll();
   if (!status.ok()) {
     {
       base::MutexLock lock(mu_);
@@ -261,6 +270,7 @@ void Committer::Fail(std::shared_ptr<CommitGroup> group, const absl::Status& sta
     fold_wanted_ = false;
     EndWriting();
   }
+  feed_bell_.RingAll();
   Send(std::move(answers));
 }
 

@@ -37,7 +37,7 @@ bool CommitStager::Wants(const Transaction& transaction) {
   }
   if (transaction.late_keys_ > 0) return false;
   return std::none_of(transaction.trees_.begin(), transaction.trees_.end(), [](const auto& tree) {
-    return !tree->id.has_value() && !tree->overlay.empty();
+    return (!tree->id.has_value() || tree->options.feed) && !tree->overlay.empty();
   });
 }
 

@@ -15,6 +15,7 @@
 #include "storage/rocksdb/database_format.h"
 #include "storage/rocksdb/open_database.h"
 #include "storage/rocksdb/rocksdb_status.h"
+#include "storage/rocksdb/upkeep/timeline.h"
 
 namespace sop::rocksdb_storage {
 namespace {
@@ -191,6 +192,7 @@ absl::StatusOr<Backup> RocksDbBackups::Restore(const std::string& target, uint32
   SOP_ASSIGN_OR_RETURN(const Note note, DecodeNote(target, chosen->app_metadata));
   status = engine->RestoreDBFromBackup(chosen->backup_id, folder + "/db", folder + "/db");
   if (!status.ok()) return FromRocksDb(status, action);
+  SOP_RETURN_IF_ERROR(WriteTimeline(folder, *rocksdb::Env::Default(), files_));
   SOP_RETURN_IF_ERROR(files_.WriteDurably(folder + "/SOP-SEAL", EncodeSeal({})));
   // Last, as in a creation: until it is there the folder is no database.
   SOP_RETURN_IF_ERROR(files_.WriteDurably(folder + "/SOP-FORMAT", EncodeFormat(note.format)));

@@ -55,6 +55,26 @@ void Reclaimer::Written(std::span<const TreeId> trees, uint64_t freed_values) {
   freed_at_ = at;
 }
 
+void Reclaimer::FeedTrimmed(std::string end) {
+  const base::MutexLock lock(mu_);
+  feed_trimmed_ = std::move(end);
+}
+
+absl::Status Reclaimer::DropFeedFiles() {
+  std::string end;
+  {
+    const base::MutexLock lock(mu_);
+    end.swap(feed_trimmed_);
+  }
+  if (end.empty()) return absl::OkStatus();
+  const rocksdb::Slice last = end;
+  const rocksdb::RangePtr range(nullptr, &last);
+  const rocksdb::Status dropped = rocksdb::DeleteFilesInRanges(
+      &database_.db(), database_.family(Family::kFeed), &range, 1, /*include_end=*/false);
+  if (dropped.ok()) return absl::OkStatus();
+  return FromRocksDb(dropped, fmt::format("drop feed files of {}", database_.folder().path()));
+}
+
 uint64_t Reclaimer::pending_trees() const {
   const base::MutexLock lock(mu_);
   return pending_.size();
@@ -77,7 +97,7 @@ uint64_t Reclaimer::OldestSnapshot() const {
 
 bool Reclaimer::HasWork() const {
   const base::MutexLock lock(mu_);
-  if (freed_values_ >= kLeastFreedValues) return true;
+  if (freed_values_ >= kLeastFreedValues || !feed_trimmed_.empty()) return true;
   if (pending_.empty()) return false;
   const uint64_t oldest = OldestSnapshot();
   return std::any_of(pending_.begin(), pending_.end(),
@@ -97,10 +117,12 @@ std::vector<Reclaimer::Dropped> Reclaimer::TakeUnseen() {
 absl::Status Reclaimer::Run() {
   {
     const base::MutexLock lock(mu_);
-    if (pending_.empty() && freed_values_ < kLeastFreedValues) return absl::OkStatus();
+    if (pending_.empty() && freed_values_ < kLeastFreedValues && feed_trimmed_.empty()) {
+      return absl::OkStatus();
+    }
   }
   if (!running_.TryLock()) return absl::OkStatus();
-  absl::Status status;
+  absl::Status status = DropFeedFiles();
   for (const Dropped& tree : TakeUnseen()) {
     const absl::Status reclaimed = Reclaim(tree.tree);
     if (status.ok()) status = reclaimed;

@@ -36,6 +36,10 @@ class Reclaimer {
   // A record that dropped `trees` and freed so many values was written.
   void Written(std::span<const TreeId> trees, uint64_t freed_values) SOP_EXCLUDES(mu_);
 
+  // A record removed all rows of the feed below the key `end`. Whoever still reads them through a
+  // snapshot finds out that they were trimmed.
+  void FeedTrimmed(std::string end) SOP_EXCLUDES(mu_);
+
   // Whether Run would find something that no snapshot sees. Never blocks on I/O.
   bool HasWork() const SOP_EXCLUDES(mu_);
 
@@ -58,6 +62,7 @@ class Reclaimer {
   std::vector<Dropped> TakeUnseen() SOP_EXCLUDES(mu_);
   absl::Status Reclaim(TreeId tree);
   absl::Status CompactValues() SOP_EXCLUDES(mu_);
+  absl::Status DropFeedFiles() SOP_EXCLUDES(mu_);
   absl::Status Compact(const rocksdb::CompactRangeOptions& options, Family family,
                        const rocksdb::Slice* begin, const rocksdb::Slice* end);
   uint64_t Property(Family family, const std::string& name) const;
@@ -69,6 +74,7 @@ class Reclaimer {
   uint64_t reclaimed_ SOP_GUARDED_BY(mu_) = 0;
   uint64_t freed_values_ SOP_GUARDED_BY(mu_) = 0;
   uint64_t freed_at_ SOP_GUARDED_BY(mu_) = 0;
+  std::string feed_trimmed_ SOP_GUARDED_BY(mu_);  // not yet dropped; empty: nothing
 };
 
 }  // namespace sop::rocksdb_storage

@@ -13,6 +13,7 @@
 #include "storage/rocksdb/open_database.h"
 #include "storage/rocksdb/rocksdb_status.h"
 #include "storage/rocksdb/rocksdb_tuning.h"
+#include "storage/rocksdb/upkeep/timeline.h"
 
 namespace sop::rocksdb_storage {
 namespace {
@@ -96,8 +97,10 @@ absl::StatusOr<Uuid> ReadIdentity(const std::string& path, const RocksDbEnvironm
   options.paranoid_checks = false;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   rocksdb::DB* opened = nullptr;
-  rocksdb::Status status = rocksdb::DB::OpenForReadOnly(
-      options, path, TunedFamilies(environment, apply), &families, &opened);
+  std::vector<rocksdb::ColumnFamilyDescriptor> described = TunedFamilies(environment, apply);
+  described.resize(static_cast<size_t>(Family::kMeta) + 1);
+  rocksdb::Status status =
+      rocksdb::DB::OpenForReadOnly(options, path, described, &families, &opened);
   if (!status.ok()) return FromRocksDb(status, fmt::format("open {}", path));
   const std::unique_ptr<rocksdb::DB> db(opened);
   std::string bytes;
@@ -154,9 +157,8 @@ absl::Status RepairedCopy::AddValue(TreeId tree, Serial value_id, std::string_vi
 
 absl::Status RepairedCopy::AddRow(persistence::Space space, std::string_view key,
                                   std::string_view value) {
-  const Family family = space == persistence::Space::kMeta ? Family::kMeta : Family::kOutcomes;
-  SOP_RETURN_IF_ERROR(
-      Check(batch_.Put(families_[static_cast<size_t>(family)], RowKey(key), ToSlice(value))));
+  SOP_RETURN_IF_ERROR(Check(
+      batch_.Put(families_[static_cast<size_t>(FamilyOf(space))], RowKey(key), ToSlice(value))));
   return Flush(kBatchBytes);
 }
 
@@ -194,6 +196,8 @@ absl::StatusOr<std::string> ExchangeRepaired(const std::string& folder, rocksdb:
     aside = AsidePath(folder, files);
     SOP_RETURN_IF_ERROR(Rename(current, aside, env));
   }
+  // Commits may be lost, and others get their sequences.
+  SOP_RETURN_IF_ERROR(WriteTimeline(folder, env, files));
   // What the seal says is of the damaged files.
   SOP_RETURN_IF_ERROR(files.WriteDurably(folder + "/SOP-SEAL", EncodeSeal({})));
   SOP_RETURN_IF_ERROR(Rename(Repaired(folder), current, env));
@@ -221,6 +225,7 @@ absl::StatusOr<std::string> GatherTables(const std::string& folder,
     database_id = ReadIdentity(work, environment, apply);
   }
   SOP_RETURN_IF_ERROR(database_id.status());
+  SOP_RETURN_IF_ERROR(WriteTimeline(folder, environment.env(), files));
   const std::string aside = AsidePath(folder, files);
   SOP_RETURN_IF_ERROR(Rename(current, aside, environment.env()));
   SOP_RETURN_IF_ERROR(files.WriteDurably(folder + "/SOP-SEAL", EncodeSeal({})));
