@@ -33,6 +33,7 @@ std::string_view DifferingPart(const StoreEntry& assumed, const StoreEntry& now)
   const GivenOptions all{.uniqueness = assumed.options.uniqueness,
                          .value_placement = assumed.options.value_placement,
                          .slot_length = assumed.options.slot_length,
+                         .feed = assumed.options.feed,
                          .index = assumed.options.index};
   const std::string_view option = DifferingOption(all, now);
   if (!option.empty()) return option;
@@ -80,6 +81,10 @@ class NameSettlement {
       return SettleSchema(*plan_.base_schema);
     }
     for (const StoreTree& tree : now_->trees) view_.DropTree(tree.tree);
+    if (const auto items = now_->FindTree(kItemsRole);
+        items.has_value() && now_->options.feed == Feed::kOn) {
+      view_.EndFeed(*items, Serialize(*now_));
+    }
     view_.Erase(kCatalogTree, key_);
     now_.reset();
     return absl::OkStatus();

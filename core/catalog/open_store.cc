@@ -12,8 +12,9 @@ namespace sop::catalog {
 
 OpenStore::OpenStore(StoreSet& stores, std::shared_ptr<const StoreEntry> entry, Sequence version)
     : stores_(stores), entry_(std::move(entry)), version_(version) {
-  const txn::TreeOptions options{.slot_length = entry_->options.slot_length};
+  txn::TreeOptions options{.slot_length = entry_->options.slot_length};
   for (const StoreTree& tree : entry_->trees) {
+    options.feed = entry_->options.feed == Feed::kOn && tree.role == kItemsRole;
     slots_.push_back(created() ? transaction().ProvisionalTree(options)
                                : transaction().OpenTree(tree.tree, options));
   }

@@ -160,9 +160,6 @@ class EntryReader {
 // What must hold beyond the layout of the bytes.
 absl::Status CheckEntry(const StoreEntry& entry) {
   if (entry.format != 1) return NotSupported(fmt::format("has format {}", entry.format));
-  if ((entry.flags & ~StoreEntry::kKnownFlags) != 0) {
-    return NotSupported(fmt::format("has flags {:#x}", entry.flags));
-  }
   if (KindName(entry.kind) == "unknown") {
     return NotSupported(fmt::format("has kind {}", static_cast<uint8_t>(entry.kind)));
   }
@@ -216,6 +213,7 @@ std::string_view DifferingOption(const GivenOptions& given, const StoreEntry& en
     return "value_size";
   }
   if (given.slot_length.value_or(has.slot_length) != has.slot_length) return "slot_length";
+  if (given.feed.value_or(has.feed) != has.feed) return "feed";
   if (given.index.has_value() && *given.index != has.index) {
     // The specification may also be spelt out for a store that was made without one.
     if (!entry.schema.has_value() || *given.index != entry.schema->Index()) return "index";
@@ -228,7 +226,7 @@ std::string Serialize(const StoreEntry& entry) {
   std::string out;
   out.push_back(static_cast<char>(kVersion));
   base::AppendVarint(&out, entry.format);
-  base::AppendVarint(&out, entry.flags);
+  base::AppendVarint(&out, entry.options.feed == Feed::kOn ? StoreEntry::kFeedFlag : 0);
   out.push_back(static_cast<char>(entry.kind));
   base::AppendVarint(&out, entry.id.value);
   base::AppendLengthPrefixed(&out, entry.name);
@@ -252,13 +250,18 @@ absl::StatusOr<StoreEntry> ParseStoreEntry(std::string_view bytes) {
   if (version != kVersion) return NotSupported(fmt::format("has version {}", version));
   uint8_t kind = 0;
   std::string schema;
-  const bool whole = reader.Number(&entry.format) && reader.Number(&entry.flags) &&
-                     reader.Byte(&kind) && reader.Number(&entry.id.value) &&
-                     reader.String(&entry.name) && reader.Trees(&entry.trees) &&
-                     reader.Options(&entry.options) && reader.String(&entry.kind_options) &&
-                     reader.Number(&entry.schema_version) && reader.String(&schema);
+  uint32_t flags = 0;
+  const bool whole = reader.Number(&entry.format) && reader.Number(&flags) && reader.Byte(&kind) &&
+                     reader.Number(&entry.id.value) && reader.String(&entry.name) &&
+                     reader.Trees(&entry.trees) && reader.Options(&entry.options) &&
+                     reader.String(&entry.kind_options) && reader.Number(&entry.schema_version) &&
+                     reader.String(&schema);
   if (!whole) return Damaged("is cut, or has a number that is not allowed");
   if (!reader.AtEnd()) return Damaged("has bytes behind its end");
+  if ((flags & ~StoreEntry::kKnownFlags) != 0) {
+    return NotSupported(fmt::format("has flags {:#x}", flags));
+  }
+  if ((flags & StoreEntry::kFeedFlag) != 0) entry.options.feed = Feed::kOn;
   entry.kind = static_cast<StoreKind>(kind);
   if (!schema.empty()) {
     SOP_ASSIGN_OR_RETURN(entry.schema, btree::KeySchema::Parse(schema));

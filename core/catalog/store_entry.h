@@ -37,11 +37,11 @@ struct StoreTree {
 // What the catalog holds of one store (docs/formats/catalog.md). The catalog is a tree whose keys
 // are names as scalar strings and whose values are serialised entries.
 struct StoreEntry {
-  // Reserved for stores whose changes can be followed. Refused by this release.
+  // As stored: the option `feed`. Releases that do not know a flag refuse the store.
   static constexpr uint32_t kFeedFlag = 0x01;
   // The schema was declared at creation: keys with other fields are refused.
   static constexpr uint32_t kDeclaredFlag = 0x02;
-  static constexpr uint32_t kKnownFlags = kDeclaredFlag;
+  static constexpr uint32_t kKnownFlags = kFeedFlag | kDeclaredFlag;
 
   StoreId id;
   std::string name;
@@ -57,7 +57,6 @@ struct StoreEntry {
   std::string kind_options;
   // Of the store's trees; 1 is the only one so far.
   uint32_t format = 1;
-  uint32_t flags = 0;
 
   // The tree of that role, or nothing.
   std::optional<TreeId> FindTree(TreeRole role) const;
@@ -70,9 +69,9 @@ struct StoreEntry {
 absl::StatusOr<btree::KeySchema> SchemaFor(const StoreEntry& entry, const btree::Key& first_key);
 
 // The name of the first given option that is not what the store has, empty if all agree: "unique",
-// "value_size", "slot_length", "index" or "schema", as in the API. Description and relations are
-// not compared; declared fields may be numbered otherwise, and others may ride on beside them where
-// the store's own were not declared.
+// "value_size", "slot_length", "feed", "index" or "schema", as in the API. Description and
+// relations are not compared; declared fields may be numbered otherwise, and others may ride on
+// beside them where the store's own were not declared.
 std::string_view DifferingOption(const GivenOptions& given, const StoreEntry& entry);
 
 std::string Serialize(const StoreEntry& entry);

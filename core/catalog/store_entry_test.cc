@@ -89,13 +89,13 @@ TEST(StoreEntryTest, EveryCutAndEveryAdditionIsRefused) {
 TEST(StoreEntryTest, LaterReleasesAreTold) {
   std::string version = Serialize(Words());
   version[0] = 2;
-  StoreEntry flags = Words();
-  flags.flags = StoreEntry::kFeedFlag;
+  std::string flags = Serialize(Words());
+  flags[2] = StoreEntry::kKnownFlags + 1;
   StoreEntry kind = Words();
   kind.kind = static_cast<StoreKind>(6);
   StoreEntry format = Words();
   format.format = 2;
-  for (const std::string& bytes : {version, Serialize(flags), Serialize(kind), Serialize(format)}) {
+  for (const std::string& bytes : {version, flags, Serialize(kind), Serialize(format)}) {
     EXPECT_EQ(ReasonOf(ParseStoreEntry(bytes).status()), Reason::kFormatNotSupported)
         << base::Hex(bytes);
   }

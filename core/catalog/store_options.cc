@@ -78,6 +78,7 @@ absl::StatusOr<StoreOptions> Complete(const GivenOptions& given) {
   options.uniqueness = given.uniqueness.value_or(options.uniqueness);
   options.value_placement = given.value_placement.value_or(options.value_placement);
   options.slot_length = given.slot_length.value_or(options.slot_length);
+  options.feed = given.feed.value_or(options.feed);
   options.description = given.description.value_or("");
   if (given.index.has_value()) options.index = *given.index;
   if (given.relations.has_value()) options.relations = *given.relations;

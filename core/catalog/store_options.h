@@ -43,12 +43,19 @@ struct Relation {
   friend bool operator==(const Relation&, const Relation&) = default;
 };
 
+// Whether changes are recorded for those who watch the store.
+enum class Feed : uint8_t {
+  kOff = 0,
+  kOn = 1,
+};
+
 // What a store was made to be, every option with the value in effect.
 struct StoreOptions {
   Uniqueness uniqueness = Uniqueness::kUnique;
   ValuePlacement value_placement = ValuePlacement::kMedium;
   // Most items in one node, 2 to 20,000. The default leaves it to the bytes of a node.
   uint32_t slot_length = btree::kMaxSlotLength;
+  Feed feed = Feed::kOff;
   // For people; never compared.
   std::string description;
   // As it was given. Empty: all fields of a record, by name.
@@ -64,6 +71,7 @@ struct GivenOptions {
   std::optional<Uniqueness> uniqueness;
   std::optional<ValuePlacement> value_placement;
   std::optional<uint32_t> slot_length;
+  std::optional<Feed> feed;
   std::optional<std::string> description;
   std::optional<btree::IndexSpecification> index;
   std::optional<std::vector<Relation>> relations;
