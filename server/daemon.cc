@@ -141,8 +141,8 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Options options) {
                              .admission = *daemon->admission_,
                              .slow_operation = given.config.slow_operation});
   daemon->services_ = std::make_unique<Services>(
-      rpc::OperationRunner::Parts{*daemon->dispatcher_, *daemon->databases_,
-                                  *daemon->transactions_},
+      rpc::OperationRunner::Parts{*daemon->dispatcher_, *daemon->databases_, *daemon->transactions_,
+                                  daemon->watches_},
       session::TransactionTerms{limits.transaction_idle, limits.transaction_duration},
       given.upkeep);
   daemon->metrics_.SetCollector(
@@ -195,6 +195,7 @@ void Daemon::Sample(std::vector<prometheus::MetricFamily>* families) {
                                  .memory_resident = measured.resident,
                                  .memory_allocated = measured.allocated,
                                  .streams = admission_->streams(),
+                                 .watches = static_cast<int64_t>(watches_.size()),
                                  .refused_too_many = refused.too_many,
                                  .refused_no_memory = refused.no_memory},
                                 families);
@@ -238,6 +239,7 @@ void Daemon::KeepHouse() {
     const absl::Status health = databases_->CheckHealth();
     if (!health.ok() && options_.fail_stop) options_.fail_stop(health);
     transactions_->Sweep();
+    watches_.Tick(options_.clock.Monotonic());
     databases_->CloseIdle();
     RelieveMemory();
     if (tick % (kTicksPerRound * kRoundsBetweenMeasures) == 0) databases_->MeasureDisk();
@@ -270,6 +272,7 @@ void Daemon::KeepStorages() {
 void Daemon::Drain() {
   healthy_.store(false);
   if (services_ != nullptr) services_->transaction.Drain();
+  watches_.Drain();
   if (grpc_ != nullptr && workers_ != nullptr) grpc_->Drain(options_.config.drain);
   {
     base::MutexLock lock(mu_);

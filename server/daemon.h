@@ -21,6 +21,7 @@
 #include "server/rpc/dispatcher.h"
 #include "server/rpc/grpc_face.h"
 #include "server/rpc/upkeep/upkeep_calls.h"
+#include "server/rpc/watch/watch_roster.h"
 #include "server/session/database_registry.h"
 #include "server/session/transaction_registry.h"
 
@@ -91,6 +92,7 @@ class Daemon {
   std::unique_ptr<load::Admission> admission_;
   std::unique_ptr<session::DatabaseRegistry> databases_;
   std::unique_ptr<session::TransactionRegistry> transactions_;
+  rpc::WatchRoster watches_;
   std::unique_ptr<rpc::Dispatcher> dispatcher_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<rpc::GrpcFace> grpc_;

@@ -48,6 +48,8 @@ class RocksDbOpener {
         windows_(std::make_shared<base::MemoryBudget>(Share(options, kWindowsShare))),
         nodes_(std::make_shared<txn::CacheBudget>(Share(options, 1), memory_)),
         committers_(2 * Threads()),
+        feed_age_(options.limits.feed_age),
+        feed_bytes_(static_cast<uint64_t>(options.limits.feed_bytes)),
         incarnation_(static_cast<uint32_t>(base::SystemRandom().Next64()) &
                      ((uint32_t{1} << txn::Engine::kIncarnationBits) - 1)) {}
 
@@ -96,6 +98,8 @@ class RocksDbOpener {
     options.engine.windows = windows_;
     options.engine.spill_folder = storage->spill_folder();
     options.engine.incarnation = incarnation_;
+    options.engine.limits.feed_age = feed_age_;
+    options.engine.limits.feed_bytes = feed_bytes_;
     options.storage = std::move(storage);
     return catalog::Database::Open(std::move(options));
   }
@@ -104,8 +108,9 @@ class RocksDbOpener {
   // database.
   static absl::Status Remove(const std::string& folder) {
     base::FileSystem& files = base::SystemFileSystem();
-    for (const char* name : {"SOP-FORMAT", "SOP-FORMAT.unfinished", "SOP-SEAL",
-                             "SOP-SEAL.unfinished", "db", "spill", "LOCK"}) {
+    for (const char* name :
+         {"SOP-FORMAT", "SOP-FORMAT.unfinished", "SOP-SEAL", "SOP-SEAL.unfinished", "SOP-TIMELINE",
+          "SOP-TIMELINE.unfinished", "db", "spill", "LOCK"}) {
       const std::string path = folder + "/" + name;
       if (files.Exists(path)) SOP_RETURN_IF_ERROR(files.RemoveRecursively(path));
     }
@@ -124,6 +129,8 @@ class RocksDbOpener {
   const std::shared_ptr<txn::CacheBudget> nodes_;
   base::ThreadPool committers_;
   base::ThreadPool stagers_{2};
+  const absl::Duration feed_age_;
+  const uint64_t feed_bytes_;
   const uint32_t incarnation_;
 };
 

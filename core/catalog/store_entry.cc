@@ -226,7 +226,8 @@ std::string Serialize(const StoreEntry& entry) {
   std::string out;
   out.push_back(static_cast<char>(kVersion));
   base::AppendVarint(&out, entry.format);
-  base::AppendVarint(&out, entry.options.feed == Feed::kOn ? StoreEntry::kFeedFlag : 0);
+  const uint32_t feed = entry.options.feed == Feed::kOn ? StoreEntry::kFeedFlag : 0;
+  base::AppendVarint(&out, entry.flags | feed);
   out.push_back(static_cast<char>(entry.kind));
   base::AppendVarint(&out, entry.id.value);
   base::AppendLengthPrefixed(&out, entry.name);
@@ -262,6 +263,7 @@ absl::StatusOr<StoreEntry> ParseStoreEntry(std::string_view bytes) {
     return NotSupported(fmt::format("has flags {:#x}", flags));
   }
   if ((flags & StoreEntry::kFeedFlag) != 0) entry.options.feed = Feed::kOn;
+  entry.flags = flags & ~StoreEntry::kFeedFlag;
   entry.kind = static_cast<StoreKind>(kind);
   if (!schema.empty()) {
     SOP_ASSIGN_OR_RETURN(entry.schema, btree::KeySchema::Parse(schema));

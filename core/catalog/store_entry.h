@@ -57,6 +57,8 @@ struct StoreEntry {
   std::string kind_options;
   // Of the store's trees; 1 is the only one so far.
   uint32_t format = 1;
+  // Those that no option stands for: kDeclaredFlag.
+  uint32_t flags = 0;
 
   // The tree of that role, or nothing.
   std::optional<TreeId> FindTree(TreeRole role) const;

@@ -51,6 +51,8 @@ TEST_F(LoadOptionsTest, DefaultsAreThoseOfTheManual) {
   EXPECT_EQ(line->options.memory_bytes, 512 << 20);
   EXPECT_GE(line->options.workers, 4);
   EXPECT_EQ(line->options.limits.transaction_idle, absl::Seconds(60));
+  EXPECT_EQ(line->options.limits.feed_age, absl::Hours(24));
+  EXPECT_EQ(line->options.limits.feed_bytes, 1 << 30);
 }
 
 TEST_F(LoadOptionsTest, FlagBeatsEnvironmentBeatsFileBeatsDefault) {
@@ -94,6 +96,10 @@ TEST_F(LoadOptionsTest, SizesAndTimesTakeUnits) {
   EXPECT_EQ(line->options.memory_bytes, int64_t{2} << 30);
   EXPECT_EQ(line->options.limits.transaction_idle, absl::Seconds(90));
   EXPECT_EQ(line->options.drain, absl::Minutes(1));
+  const auto feed = Load({"--feed-bytes", "1MiB", "--feed-age", "2160h"});
+  ASSERT_TRUE(feed.ok()) << feed.status();
+  EXPECT_EQ(feed->options.limits.feed_bytes, 1 << 20);
+  EXPECT_EQ(feed->options.limits.feed_age, absl::Hours(2160));
 }
 
 TEST_F(LoadOptionsTest, BadValuesAreNamedWithTheirSource) {
@@ -101,6 +107,10 @@ TEST_F(LoadOptionsTest, BadValuesAreNamedWithTheirSource) {
   ExpectRefused({"--listen", "nowhere"}, Reason::kInvalidArgument, "HOST:PORT");
   ExpectRefused({"--listen", "h:70000"}, Reason::kInvalidArgument, "HOST:PORT");
   ExpectRefused({"--transaction-idle", "2h"}, Reason::kInvalidArgument, "1h");
+  ExpectRefused({"--feed-bytes", "1048575"}, Reason::kInvalidArgument, "1MiB");
+  ExpectRefused({"--feed-bytes", "1025GiB"}, Reason::kInvalidArgument, "1024GiB");
+  ExpectRefused({"--feed-age", "999ms"}, Reason::kInvalidArgument, "1s");
+  ExpectRefused({"--feed-age", "2161h"}, Reason::kInvalidArgument, "2160h");
   ExpectRefused({"--no-such-flag"}, Reason::kInvalidArgument, "no-such-flag");
   ExpectRefused({"--config", "none"}, Reason::kInvalidArgument, "config file none");
   environment_["SOPD_WORKERS"] = "many";

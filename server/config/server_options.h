@@ -31,6 +31,10 @@ struct Limits {
   // How long a transaction may stay open unless it says otherwise. Default 15 min; range 1 ms to
   // 1 h.
   absl::Duration transaction_duration = absl::Minutes(15);
+  // How long changes of stores with a feed are kept. Default 24 h; range 1 s to 90 days.
+  absl::Duration feed_age = absl::Hours(24);
+  // How many bytes of them a database keeps. Default 1 GiB; range 1 MiB to 1 TiB.
+  int64_t feed_bytes = int64_t{1} << 30;
 };
 
 // Everything that `sopd` can be told.

@@ -95,6 +95,16 @@ absl::Status ApplyMemory(const std::vector<std::string>& values, ServerOptions* 
   return absl::OkStatus();
 }
 
+absl::Status ApplyFeedBytes(const std::vector<std::string>& values, ServerOptions* options) {
+  int64_t bytes = 0;
+  if (!ParseScaled(values.back(), SizeUnits(), &bytes) || bytes < (int64_t{1} << 20) ||
+      bytes > (int64_t{1} << 40)) {
+    return MustBe(values.back(), "a size such as 512MiB, from 1MiB to 1024GiB (KiB, MiB, GiB)");
+  }
+  options->limits.feed_bytes = bytes;
+  return absl::OkStatus();
+}
+
 absl::Status ApplyAddress(const std::string& address, std::string* field) {
   const size_t colon = address.rfind(':');
   int64_t port = 0;
@@ -164,6 +174,8 @@ std::vector<Setting> PlaceSettings() {
 std::vector<Setting> ResourceSettings() {
   return {
       {"memory", "BYTES", "memory that the process keeps to [512MiB]", Arity::kOne, ApplyMemory},
+      {"feed-bytes", "BYTES", "changes that a database keeps for Watch [1GiB]", Arity::kOne,
+       ApplyFeedBytes},
       {"workers", "N", "threads for long work [twice the processors, at least 4]", Arity::kOne,
        Number(
            [](ServerOptions & o) -> auto& { return o.workers; }, 1, 1'024)},
@@ -199,6 +211,10 @@ std::vector<Setting> TimeSettings() {
        Time(
            [](ServerOptions & o) -> auto& { return o.database_idle; }, absl::Seconds(1),
            absl::Hours(24 * 365))},
+      {"feed-age", "TIME", "how long changes are kept for Watch [24h]", Arity::kOne,
+       Time(
+           [](ServerOptions & o) -> auto& { return o.limits.feed_age; }, absl::Seconds(1),
+           absl::Hours(24 * 90))},
       {"drain", "TIME", "how long requests may take to finish after SIGTERM [10s]", Arity::kOne,
        Time(
            [](ServerOptions & o) -> auto& { return o.drain; }, absl::ZeroDuration(),

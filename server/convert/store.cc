@@ -54,6 +54,7 @@ absl::StatusOr<catalog::GivenOptions> OptionsFromProto(const v1::BtreeOptions& o
         options.unique() ? catalog::Uniqueness::kUnique : catalog::Uniqueness::kDuplicates;
   }
   if (options.has_slot_length()) given.slot_length = options.slot_length();
+  if (options.has_feed()) given.feed = options.feed() ? catalog::Feed::kOn : catalog::Feed::kOff;
   if (options.has_value_size()) {
     SOP_ASSIGN_OR_RETURN(given.value_placement, PlacementFrom(options.value_size()));
   }
@@ -87,6 +88,7 @@ void StoreToProto(const catalog::StoreEntry& entry, v1::Store* out) {
   v1::BtreeOptions* to = out->mutable_options();
   to->set_unique(options.uniqueness == catalog::Uniqueness::kUnique);
   to->set_slot_length(options.slot_length);
+  to->set_feed(options.feed == catalog::Feed::kOn);
   to->set_value_size(PlacementTo(options.value_placement));
   to->set_description(options.description);
   if (!options.index.empty()) IndexToProto(options.index, to->mutable_index());

@@ -70,6 +70,8 @@ constexpr std::array kEngineMetrics = {
     EngineMetric{"sop_count_entries", "Count changes kept for folding and older snapshots.",
                  MetricType::Gauge,
                  [](const Engine::Statistics& s) { return static_cast<double>(s.count_entries); }},
+    EngineMetric{"sop_feed_bytes", "Changes kept for those who watch stores.", MetricType::Gauge,
+                 [](const Engine::Statistics& s) { return static_cast<double>(s.feed_bytes); }},
     EngineMetric{"sop_snapshots", "Snapshots held, the newest included.", MetricType::Gauge,
                  [](const Engine::Statistics& s) { return static_cast<double>(s.snapshots); }},
     EngineMetric{
@@ -156,6 +158,10 @@ void AppendProcessMetrics(const ProcessSample& process, std::vector<MetricFamily
       Family("sop_streams_open", "Streams that clients hold open.", MetricType::Gauge);
   Append(streams, {}, static_cast<double>(process.streams));
   families->push_back(std::move(streams));
+  MetricFamily watches =
+      Family("sop_watches_open", "Streams of changes that clients follow.", MetricType::Gauge);
+  Append(watches, {}, static_cast<double>(process.watches));
+  families->push_back(std::move(watches));
   MetricFamily refused =
       Family("sop_overloaded_total", "Requests refused as OVERLOADED.", MetricType::Counter);
   Append(refused, {{"why", "too_many"}}, static_cast<double>(process.refused_too_many));

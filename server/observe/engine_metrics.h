@@ -27,6 +27,7 @@ struct ProcessSample {
   int64_t memory_resident = 0;
   int64_t memory_allocated = 0;
   int64_t streams = 0;
+  int64_t watches = 0;
   uint64_t refused_too_many = 0;
   uint64_t refused_no_memory = 0;
 };

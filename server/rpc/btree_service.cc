@@ -1,16 +1,17 @@
 #include "server/rpc/btree_service.h"
 
 #include "server/rpc/scan_call.h"
+#include "server/rpc/watch/watch_call.h"
 
 namespace sop::rpc {
 
 BtreeService::BtreeService(const OperationRunner::Parts& parts) : parts_(parts), runner_(parts) {
-  Watch<v1::AddRequest, v1::AddResponse>();
-  Watch<v1::AddIfNotExistsRequest, v1::AddIfNotExistsResponse>();
-  Watch<v1::UpdateRequest, v1::UpdateResponse>();
-  Watch<v1::UpsertRequest, v1::UpsertResponse>();
-  Watch<v1::UpdateKeyRequest, v1::UpdateKeyResponse>();
-  Watch<v1::RemoveRequest, v1::RemoveResponse>();
+  Receive<v1::AddRequest, v1::AddResponse>();
+  Receive<v1::AddIfNotExistsRequest, v1::AddIfNotExistsResponse>();
+  Receive<v1::UpdateRequest, v1::UpdateResponse>();
+  Receive<v1::UpsertRequest, v1::UpsertResponse>();
+  Receive<v1::UpdateKeyRequest, v1::UpdateKeyResponse>();
+  Receive<v1::RemoveRequest, v1::RemoveResponse>();
 }
 
 grpc::ServerUnaryReactor* BtreeService::CreateBtree(grpc::CallbackServerContext* context,
@@ -58,6 +59,11 @@ grpc::ServerUnaryReactor* BtreeService::Sample(grpc::CallbackServerContext* cont
 grpc::ServerWriteReactor<grpc::ByteBuffer>* BtreeService::Scan(grpc::CallbackServerContext* context,
                                                                const grpc::ByteBuffer* request) {
   return new ScanCall(parts_, *context, *request);
+}
+
+grpc::ServerWriteReactor<v1::WatchResponse>* BtreeService::Watch(
+    grpc::CallbackServerContext* context, const v1::WatchRequest* request) {
+  return new WatchCall(parts_, *context, *request);
 }
 
 }  // namespace sop::rpc

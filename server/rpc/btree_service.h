@@ -7,7 +7,7 @@
 namespace sop::rpc {
 
 // Ordered stores: every call is an operation for the runner, but Scan. Requests that write are
-// watched while they are received. Thread-safe.
+// looked after while they are received. Thread-safe.
 class BtreeService
     : public v1::BtreeService::WithRawCallbackMethod_Scan<v1::BtreeService::CallbackService> {
   using Base = v1::BtreeService::WithRawCallbackMethod_Scan<v1::BtreeService::CallbackService>;
@@ -36,6 +36,8 @@ class BtreeService
   grpc::ServerUnaryReactor* Sample(grpc::CallbackServerContext* context,
                                    const v1::SampleRequest* request,
                                    v1::SampleResponse* response) override;
+  grpc::ServerWriteReactor<v1::WatchResponse>* Watch(grpc::CallbackServerContext* context,
+                                                     const v1::WatchRequest* request) override;
   using Base::Scan;
   // Its messages are put together by the call itself.
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Scan(grpc::CallbackServerContext* context,
@@ -52,7 +54,7 @@ class BtreeService
   }
 
   template <typename Request, typename Response>
-  void Watch() {
+  void Receive() {
     MarkMethodStreamed(
         MethodIndexOf(*Request::descriptor()),
         rpc::Watched<Request, Response>(

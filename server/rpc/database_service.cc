@@ -1,4 +1,5 @@
 #include "server/rpc/database_service.h"
+#include "server/rpc/watch/watch_roster.h"
 
 #include <string>
 #include <vector>
@@ -128,6 +129,7 @@ grpc::ServerUnaryReactor* DatabaseService::DeleteDatabase(grpc::CallbackServerCo
           // Not before it is sure that the right one goes.
           if (expected.IsZero() || expected == known.uuid) {
             parts_.transactions.EndAll(known.name);
+            parts_.watches.EndAll(known.name);
           }
           return parts_.databases.Delete(known.name, expected, kDeletePatience);
         });

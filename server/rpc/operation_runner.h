@@ -15,6 +15,8 @@
 
 namespace sop::rpc {
 
+class WatchRoster;
+
 // Runs operations for unary calls: in the transaction that the request names, one at a time in
 // order of arrival, or in a transaction of their own, which is committed before the answer. Short
 // work on open databases runs on the calling thread as long as storage need not be read, everything
@@ -26,6 +28,7 @@ class OperationRunner {
     Dispatcher& dispatcher;
     session::DatabaseRegistry& databases;
     session::TransactionRegistry& transactions;
+    WatchRoster& watches;
   };
   explicit OperationRunner(const Parts& parts) : parts_(parts) {}
 

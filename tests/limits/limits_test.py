@@ -301,6 +301,18 @@ class LimitsTest(unittest.TestCase):
             )
             self.assertEqual(refusal.metadata["limit"], str(limit))
 
+    def test_watch(self) -> None:
+        self.create("watched", feed=True)
+
+        def watch(**asked: int) -> None:
+            stream = self.btrees.Watch(btree_pb2.WatchRequest(store="watched", **asked), timeout=20)
+            next(stream)
+            stream.cancel()
+
+        wrong = ["INVALID_ARGUMENT", "INVALID_ARGUMENT"]
+        self.edge(1 << 20, lambda n: watch(page_bytes=n), wrong)
+        self.edge(600, lambda n: watch(heartbeat_seconds=n), wrong)
+
     def test_list_page_size(self) -> None:
         send = lambda n: self.databases.ListStores(database_pb2.ListStoresRequest(page_size=n))
         refusal = self.edge(1_000, send, ["INVALID_ARGUMENT", "INVALID_ARGUMENT"])
