@@ -5,6 +5,8 @@ from sop.btree import (
     Arrays,
     Btree,
     BtreeOptions,
+    Change,
+    ChangeKind,
     Descending,
     IndexFieldSpecification,
     IndexSpecification,
@@ -18,6 +20,7 @@ from sop.btree import (
     StoreInfo,
     Timestamp,
     ValueDataSize,
+    Watch,
     WriteResult,
 )
 from sop.context import Context
@@ -43,6 +46,8 @@ __all__ = [
     "Arrays",
     "Btree",
     "BtreeOptions",
+    "Change",
+    "ChangeKind",
     "Context",
     "Database",
     "DatabaseOptions",
@@ -71,6 +76,7 @@ __all__ = [
     "TransactionMode",
     "TransactionOptions",
     "ValueDataSize",
+    "Watch",
     "WriteResult",
     "ai",
     "aio",

@@ -32,7 +32,7 @@ _OF_BROKEN_STREAMS = (
 _DATABASE_RPCS = ("CreateDatabase", "DeleteDatabase", "GetStore", "ListStores", "RemoveStore")
 _TRANSACTION_RPCS = ("Begin", "Commit", "Rollback", "Session")
 _BTREE_RPCS: tuple[str, ...] = ("CreateBtree", "OpenBtree", "Add", "AddIfNotExists", "Update", "Upsert")
-_BTREE_RPCS += ("UpdateKey", "Remove", "Get", "Seek", "ReadPage", "Count", "Sample")
+_BTREE_RPCS += ("UpdateKey", "Remove", "Get", "Seek", "ReadPage", "Count", "Sample", "Watch")
 
 
 def default_address() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Callable, Iterator, Optional, TypeVar
+from typing import Any, Callable, Generator, Optional, TypeVar
 
 import grpc
 
@@ -103,13 +103,16 @@ class Connection:
         """The answer to start(). Raises its SopError."""
         return self._answer(future.result)
 
-    def stream(self, rpc: str, request: Any) -> Iterator[Any]:
-        """The answers to a call that gives many."""
+    def stream(
+        self, rpc: str, request: Any, is_resumed: bool = False
+    ) -> Generator[Any, None, None]:
+        """The answers to a call that gives many. UnavailableError if it broke and is resumed."""
         call = self.open_stream(rpc, request, current_timeout())
+        explain = self.explain_end if is_resumed else self._acquaintance.explain
         try:
             while True:
                 try:
-                    answer = self._answer(lambda: next(call))
+                    answer = self._answer(lambda: next(call), explain)
                 except StopIteration:
                     return
                 yield answer
@@ -127,10 +130,14 @@ class Connection:
         """The SopError of what ended a session's stream."""
         return self._acquaintance.explain_end(error)
 
-    def _answer(self, attempt: Callable[[], Any]) -> Any:
+    def _answer(
+        self, attempt: Callable[[], Any], explain: Optional[Callable[[Any], SopError]] = None
+    ) -> Any:
         try:
             answer = attempt()
-        except (grpc.RpcError, grpc.FutureCancelledError, ValueError) as error:
+        except grpc.RpcError as error:
+            raise (explain or self._acquaintance.explain)(error) from None
+        except (grpc.FutureCancelledError, ValueError) as error:
             raise self._acquaintance.explain(error) from None
         self._acquaintance.has_answered = True
         return answer

@@ -18,6 +18,7 @@ __all__ = [
     "DeadlineExceededError",
     "DiskFullError",
     "FailedPreconditionError",
+    "FeedOffError",
     "FieldMissingError",
     "FieldUnknownError",
     "FolderInUseError",
@@ -39,6 +40,7 @@ __all__ = [
     "OutcomeUnknownError",
     "OverloadedError",
     "PermissionDeniedError",
+    "PositionNotKeptError",
     "PreconditionNotMetError",
     "ReadOnlyTransactionError",
     "ResourceExhaustedError",
@@ -191,6 +193,18 @@ class FolderInUseError(FailedPreconditionError):
     """Another process holds the folder."""
 
     default_reason = "FOLDER_IN_USE"
+
+
+class FeedOffError(FailedPreconditionError):
+    """The store was made without the option `feed`: its changes cannot be watched."""
+
+    default_reason = "FEED_OFF"
+
+
+class PositionNotKeptError(FailedPreconditionError):
+    """Changes behind the position are no longer kept. Read the store anew and watch from there."""
+
+    default_reason = "POSITION_NOT_KEPT"
 
 
 class InvalidArgumentError(SopError):

@@ -9,7 +9,7 @@ from typing import Any, Generic, Mapping, Optional, Sequence, TypeVar, Union
 
 from sop.keys import IndexFieldSpecification, IndexSpecification, schema_of
 from sop.scalars import to_key
-from sop.v1 import database_pb2, transaction_pb2, types_pb2
+from sop.v1 import btree_pb2, database_pb2, transaction_pb2, types_pb2
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -125,6 +125,7 @@ class BtreeOptions:
     index specification or from the first item. `key_types` says of which type the fields of keys
     are, before the first item does: {"region": str, "number": int}, or {"": int} for scalars; any
     other item is then refused. A dataclass as index specification says it by its annotations.
+    With `feed` changes are recorded for Btree.watch; it cannot be turned on later.
     """
 
     name: str = ""
@@ -136,6 +137,7 @@ class BtreeOptions:
     index_specification: Optional[IndexSpecification] = None
     relations: Sequence[Relation] = field(default_factory=list)
     key_types: Mapping[str, Union[type, str]] = field(default_factory=dict)
+    feed: Optional[bool] = None
 
     def set_value_data_size(self, size: ValueDataSize) -> None:
         """Says how large values are expected to be."""
@@ -150,6 +152,8 @@ class BtreeOptions:
             message.slot_length = self.slot_length
         if self.description is not None:
             message.description = self.description
+        if self.feed is not None:
+            message.feed = self.feed
         if self.value_data_size is not None:
             message.value_size = self.value_data_size.value
         if self.index_specification is not None:
@@ -193,8 +197,22 @@ class StoreInfo(BtreeOptions):
                 for r in options.relations
             ],
             count=store.item_count,
+            feed=options.feed,
             key_types={n: t.removeprefix("SCALAR_TYPE_").lower() for n, t in by_name.items()},
         )
+
+
+def watch_request(
+    store: str, position: Optional[bytes], within: Optional[KeyRange[Any]], keys_only: bool
+) -> btree_pb2.WatchRequest:
+    """What Btree.watch and Database.watch ask for."""
+    keys, items = types_pb2.ITEM_CONTENT_KEYS, types_pb2.ITEM_CONTENT_ITEMS
+    request = btree_pb2.WatchRequest(
+        store=store, position=position or b"", content=keys if keys_only else items
+    )
+    if within is not None:
+        request.range.CopyFrom(within.to_message())
+    return request
 
 
 def _index_of(store: types_pb2.Store) -> Optional[IndexSpecification]:

@@ -15,6 +15,8 @@ from sop.aio.btree import (
     Arrays,
     Btree,
     BtreeOptions,
+    Change,
+    ChangeKind,
     Descending,
     IndexFieldSpecification,
     IndexSpecification,
@@ -28,6 +30,7 @@ from sop.aio.btree import (
     StoreInfo,
     Timestamp,
     ValueDataSize,
+    Watch,
     WriteResult,
 )
 from sop.aio.database import Database, DatabaseOptions, DatabaseType, RedisCacheConfig
@@ -49,6 +52,8 @@ __all__ = [
     "Arrays",
     "Btree",
     "BtreeOptions",
+    "Change",
+    "ChangeKind",
     "Context",
     "Database",
     "DatabaseOptions",
@@ -77,6 +82,7 @@ __all__ = [
     "TransactionMode",
     "TransactionOptions",
     "ValueDataSize",
+    "Watch",
     "WriteResult",
     "ai",
     "btree",

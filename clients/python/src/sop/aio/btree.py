@@ -10,6 +10,7 @@ from sop.aio.cursor import Cursor
 from sop.aio.reader import KEYS_PER_GET, Reader
 from sop.aio.results import WriteResult
 from sop.aio.transaction import Transaction
+from sop.aio.watch import Change, ChangeKind, Watch
 from sop.arrays import Arrays
 from sop.batch import BATCH_ITEMS, Write, WriteKind
 from sop.context import current_context, takes_context
@@ -32,6 +33,7 @@ from sop.options import (
     StoreInfo,
     V,
     ValueDataSize,
+    watch_request,
 )
 from sop.scalars import Timestamp, fill_key, fill_value, from_key, from_value, to_key
 from sop.v1 import btree_pb2, types_pb2
@@ -46,6 +48,8 @@ __all__ = [
     "Arrays",
     "Btree",
     "BtreeOptions",
+    "Change",
+    "ChangeKind",
     "Descending",
     "IndexFieldSpecification",
     "IndexSpecification",
@@ -59,6 +63,7 @@ __all__ = [
     "StoreInfo",
     "Timestamp",
     "ValueDataSize",
+    "Watch",
     "WriteResult",
 ]
 
@@ -426,6 +431,30 @@ class Btree(Generic[K, V]):
         columns = columns_of_frame(frame, key_names(schema, index, key, list(frame.columns)))
         columns.replace = replace
         return await add_columns(self, self._reader, columns)
+
+    @takes_context
+    def watch(
+        self,
+        position: Optional[bytes] = None,
+        *,
+        within: Optional[KeyRange[K]] = None,
+        keys_only: bool = False,
+        from_oldest: bool = False,
+        follow: bool = True,
+    ) -> Watch[K, V]:
+        """Goes through the committed changes of this store, which was made with the option `feed`, in
+        commit order: from `position` on, or with what is committed from now on, or, with
+        `from_oldest`, with the oldest change that is kept.
+
+        Every change comes once and none is missing, over breaks and restarts of the server. Not
+        following, it ends when there is nothing more. See Watch; FeedOffError,
+        PositionNotKeptError. Changes are not part of the transaction, and outlive it.
+        """
+        request = watch_request(self.name, position, within, keys_only)
+        if from_oldest:
+            request.start = btree_pb2.WATCH_START_OLDEST
+        link = self._transaction.link
+        return Watch(link.connection, link.database_name, request, self._decoder, follow)
 
     @takes_context
     def is_unique(self) -> bool:

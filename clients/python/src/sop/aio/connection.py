@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, AsyncIterator, Awaitable, Callable, Generator, Optional, TypeVar
+from typing import Any, AsyncGenerator, Awaitable, Callable, Generator, Optional, TypeVar
 
 import grpc
 import grpc.aio
@@ -109,12 +109,15 @@ class Connection:
         """The answer to start(). Raises its SopError."""
         return await self._answer(future)
 
-    async def stream(self, rpc: str, request: Any) -> AsyncIterator[Any]:
-        """The answers to a call that gives many."""
+    async def stream(
+        self, rpc: str, request: Any, is_resumed: bool = False
+    ) -> AsyncGenerator[Any, None]:
+        """The answers to a call that gives many. UnavailableError if it broke and is resumed."""
         call = self.open_stream(rpc, request, current_timeout())
+        explain = self.explain_end if is_resumed else self._acquaintance.explain
         try:
             while True:
-                answer = await self._answer(call.read())
+                answer = await self._answer(call.read(), explain)
                 if answer is grpc.aio.EOF:
                     return
                 yield answer
@@ -139,10 +142,12 @@ class Connection:
             self._methods = methods_of(self._channel)
         return self._methods[rpc]
 
-    async def _answer(self, attempt: Awaitable[Any]) -> Any:
+    async def _answer(
+        self, attempt: Awaitable[Any], explain: Optional[Callable[[Any], SopError]] = None
+    ) -> Any:
         try:
             answer = await attempt
         except grpc.RpcError as error:
-            raise self._acquaintance.explain(error) from None
+            raise (explain or self._acquaintance.explain)(error) from None
         self._acquaintance.has_answered = True
         return answer

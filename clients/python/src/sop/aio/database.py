@@ -13,17 +13,21 @@ from sop.aio.link import UnaryLink
 from sop.aio.repeating import run_repeatedly
 from sop.aio.session import Session
 from sop.aio.transaction import Transaction
+from sop.aio.watch import Watch
 from sop.calls import default_address, make_request_id
 from sop.context import Context, takes_context
+from sop.decoding import ItemDecoder
 from sop.errors import InvalidArgumentError, SopError, UnimplementedError
 from sop.keys import IndexLike, IndexSpecification, types_of_class
 from sop.options import (
     BtreeOptions,
     DatabaseOptions,
     DatabaseType,
+    KeyRange,
     RedisCacheConfig,
     TransactionMode,
     TransactionOptions,
+    watch_request,
 )
 from sop.v1 import btree_pb2, database_pb2, types_pb2
 
@@ -171,6 +175,31 @@ class Database:
         request = btree_pb2.OpenBtreeRequest(store=name)
         store = (await self._in(transaction, "OpenBtree", request)).store
         return Btree(transaction, store, key_type, value_type)
+
+    @takes_context
+    def watch(
+        self,
+        name: str,
+        position: Optional[bytes] = None,
+        *,
+        within: Optional[KeyRange[Any]] = None,
+        keys_only: bool = False,
+        from_oldest: bool = False,
+        follow: bool = True,
+    ) -> Watch[Any, Any]:
+        """Goes through the committed changes of a store, which was made with the option `feed`, in
+        commit order: from `position` on, or with what is committed from now on, or, with
+        `from_oldest`, with the oldest change that is kept.
+
+        Every change comes once and none is missing, over breaks and restarts of the server. Not
+        following, it ends when there is nothing more. See Watch; FeedOffError,
+        PositionNotKeptError.
+        """
+        request = watch_request(name, position, within, keys_only)
+        if from_oldest:
+            request.start = btree_pb2.WATCH_START_OLDEST
+        decoder = ItemDecoder(None, None)
+        return Watch(self._connection, self._get_name, request, decoder, follow)
 
     @takes_context
     async def remove_btree(self, name: str, transaction: Optional[Transaction] = None) -> None:

@@ -28,6 +28,10 @@ class Link:
         self.connection = connection
         self._name_of = name_of
 
+    async def database_name(self) -> str:
+        """The name of the database that the transaction is of."""
+        return await self._name_of()
+
     @property
     def token(self) -> bytes:
         """The transaction's id; empty before the server has told it."""
