@@ -12,9 +12,9 @@ void AddDatabaseCommands(CLI::App& program, Session& session);
 void AddStoreCommands(CLI::App& program, Session& session);
 void AddItemCommands(CLI::App& program, Session& session);
 void AddScanCommands(CLI::App& program, Session& session);
-void AddImportCommand(CLI::App& program, Session& session);
 void AddTransactionCommand(CLI::App& program, Session& session);
 void AddBenchCommand(CLI::App& program, Session& session);
+void AddShellCommand(CLI::App& program, Session& session);
 void AddPingCommands(CLI::App& program, Session& session);
 void AddUpkeepCommands(CLI::App& program, Session& session);
 

@@ -50,11 +50,14 @@ absl::StatusOr<std::string> ReadWhole(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-absl::StatusOr<StoredValue> ValueOf(const ItemFlags& flags) {
+absl::StatusOr<StoredValue> ValueOf(const Session& session, const ItemFlags& flags) {
   if (flags.value && !flags.value_file.empty()) {
     return UsageError("a VALUE and --value-file: give one of them");
   }
   std::string content = flags.value.value_or("");
+  if (flags.value_file == "-") {
+    SOP_RETURN_IF_ERROR(session.MayReadStdin());
+  }
   if (!flags.value_file.empty()) {
     SOP_ASSIGN_OR_RETURN(content, ReadWhole(flags.value_file));
   }
@@ -109,7 +112,7 @@ absl::Status Put(Session& session, const ItemFlags& flags) {
   if (flags.add && flags.update) {
     return UsageError("--add and --update: give one of them");
   }
-  SOP_ASSIGN_OR_RETURN(const StoredValue value, ValueOf(flags));
+  SOP_ASSIGN_OR_RETURN(const StoredValue value, ValueOf(session, flags));
   if (flags.add) {
     return Write(session, flags, value, &Stub::Add);
   }

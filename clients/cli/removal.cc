@@ -88,7 +88,7 @@ absl::Status RemoveKeys(Session& session, const std::string& store,
 }
 
 absl::Status RemoveRange(Session& session, const std::string& store, const RangeText& range) {
-  SOP_ASSIGN_OR_RETURN(const auto transaction, OpenTransaction::Begin(session, {}));
+  SOP_ASSIGN_OR_RETURN(const auto transaction, OpenTransaction::Join(session, {}));
   SOP_ASSIGN_OR_RETURN(const StoreKeys keys, session.GetKeys(store, transaction->id()));
   v1::ScanRequest scan;
   scan.set_database(session.flags.database);

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "clients/cli/commands.h"
-#include "clients/cli/key_columns.h"
+#include "clients/cli/session/key_columns.h"
 #include "clients/cli/session/messages.h"
 #include "core/base/status_macros.h"
 

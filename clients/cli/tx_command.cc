@@ -151,12 +151,17 @@ absl::Status RunInteractive(Session& session, const TransactionFlags& flags) {
 }
 
 absl::Status RunTransaction(Session& session, const TransactionFlags& flags) {
+  if (!session.connection().transaction().empty()) {
+    return UsageError(
+        "tx runs transactions of its own: end the one that is open in the shell first");
+  }
   if (!flags.operations.empty() || !flags.file.empty()) {
     return RunKnown(session, flags);
   }
-  if (isatty(STDIN_FILENO) != 0) {
+  if (isatty(STDIN_FILENO) != 0 && session.MayReadStdin().ok()) {
     return RunInteractive(session, flags);
   }
+  SOP_RETURN_IF_ERROR(session.MayReadStdin());
   return RunStream(session, flags);
 }
 

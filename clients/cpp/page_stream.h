@@ -12,7 +12,7 @@
 namespace sop::client {
 
 // The packed pages of one Scan, read one after the other: Next until there is none, then Finish.
-// Destroyed earlier, it gives the scan up. Confined to one thread.
+// Destroyed earlier, it gives the scan up. Confined to one thread but for Cancel.
 class PageStream {
  public:
   // `stub` must outlive this.
@@ -24,6 +24,9 @@ class PageStream {
   // The next page, valid until the next call of this; nothing behind the last one, or when the
   // stream broke. The errors of PackedPage::Parse.
   absl::StatusOr<std::optional<btree::PackedPage>> Next();
+
+  // Ends the scan early: Next returns nothing soon, Finish CANCELLED. From any thread.
+  void Cancel() { context_.TryCancel(); }
 
   // How the call ended, as the server says. REQUIRES: Next returned no page. Call once.
   grpc::Status Finish();

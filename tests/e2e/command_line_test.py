@@ -40,10 +40,10 @@ class CommandLineTest(unittest.TestCase):
 
     def test_help_and_version_go_to_stdout(self):
         help_text = self.sop.good("--help")
-        for command in ("db", "store", "put", "get", "scan", "count", "rm", "import", "export", "tx", "bench", "backup", "check"):
+        for command in ("db", "store", "put", "get", "scan", "count", "rm", "import", "export", "tx", "bench", "backup", "check", "shell"):
             self.assertRegex(help_text, rf"(?m)^  {command} ")
             self.assertIn("--help", self.sop.good(command, "--help"))
-        for later in ("vector", "search", "model", "blob", "query", "shell"):
+        for later in ("vector", "search", "model", "blob", "query"):
             self.assertNotRegex(help_text, rf"(?m)^  {later} ")
         self.assertRegex(self.sop.good("--version"), r"^sop \d+\.\d+\.\d+\n$")
 
@@ -221,11 +221,18 @@ class CommandLineTest(unittest.TestCase):
         rows[16_000] = '16000,"x'
         path = self.sop.write("bad.csv", ("id,name\n" + "\n".join(rows) + "\n").encode())
         for more in ([], ["--one-transaction"], ["--batch", "10"]):
-            error = self.sop.refusal("import", self.store, path, *more)
+            error = self.sop.refusal("import", self.store, path, "--on-error", "check", *more)
             self.assertEqual(error["metadata"]["line"], "15002")
             self.assertRegex(error["message"], "2 malformed lines, the first is line 15002: 1 fields")
             self.assertNotIn(self.store, self.names())
-        done = self.sop.run("import", self.store, path, "--skip-malformed")
+        error = self.sop.refusal("import", self.store, path, "--one-transaction")
+        self.assertEqual(error["metadata"]["line"], "15002")
+        self.assertNotIn(self.store, self.names())
+        error = self.sop.refusal("import", self.store, path)
+        self.assertEqual(error["metadata"]["line"], "15002")
+        self.assertEqual(self.count(), 15_000)
+        self.sop.good("--yes", "store", "rm", self.store)
+        done = self.sop.run("import", self.store, path, "--on-error", "skip")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("line 15002: 1 fields instead of 2", done.stderr)
         self.assertIn("line 16002: a quote that is never closed", done.stderr)

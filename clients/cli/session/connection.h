@@ -4,10 +4,13 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "clients/cli/session/failure.h"
+#include "clients/cli/session/interruption.h"
 #include "clients/cpp/channel.h"
 #include "sop/v1/admin.grpc.pb.h"
 #include "sop/v1/btree.grpc.pb.h"
@@ -26,6 +29,8 @@ class Connection {
     // Of one call; streams have no limit.
     absl::Duration timeout = absl::Seconds(60);
     client::ChannelSharing sharing = client::ChannelSharing::kShared;
+    // What ends calls early; null: nothing does. Must outlive the connection.
+    Interruption* interruption = nullptr;
   };
 
   explicit Connection(Options options);
@@ -36,15 +41,23 @@ class Connection {
                                 grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                              Response*),
                                 const Request& request) {
-    grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + options_.timeout));
-    Response response;
-    if (absl::Status status = StatusFromGrpc((stub.*method)(&context, request, &response));
-        !status.ok()) {
-      return status;
+    if constexpr (requires(Request placed) { placed.set_transaction_id(std::string()); }) {
+      if (!transaction_.empty() && request.transaction_id().empty()) {
+        Request placed = request;
+        placed.set_transaction_id(transaction_);
+        if constexpr (requires { placed.clear_request_id(); }) {
+          placed.clear_request_id();
+        }
+        return CallAsIs(stub, method, placed);
+      }
     }
-    return response;
+    return CallAsIs(stub, method, request);
   }
+
+  // The transaction that calls are part of unless they name another; empty: none. What a stream is
+  // part of is up to its owner.
+  void set_transaction(std::string id) { transaction_ = std::move(id); }
+  const std::string& transaction() const { return transaction_; }
 
   // Waits until there is a connection, at most for `limit`. Between calls that fail at once nobody
   // else goes on with connecting.
@@ -60,12 +73,29 @@ class Connection {
   static std::string MakeRequestId();
 
  private:
+  template <typename Stub, typename Request, typename Response>
+  absl::StatusOr<Response> CallAsIs(Stub& stub,
+                                    grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                                 const Request&, Response*),
+                                    const Request& request) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + options_.timeout));
+    const Interruption::Scope scope(options_.interruption, [&context] { context.TryCancel(); });
+    Response response;
+    if (absl::Status status = StatusFromGrpc((stub.*method)(&context, request, &response));
+        !status.ok()) {
+      return status;
+    }
+    return response;
+  }
+
   const Options options_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::AdminService::Stub> admin_;
   const std::unique_ptr<v1::BtreeService::Stub> btree_;
   const std::unique_ptr<v1::DatabaseService::Stub> databases_;
   const std::unique_ptr<v1::TransactionService::Stub> transactions_;
+  std::string transaction_;
 
   Connection(Options options, std::shared_ptr<grpc::Channel> channel);
 };

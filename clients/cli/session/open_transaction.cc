@@ -35,8 +35,23 @@ absl::StatusOr<std::unique_ptr<OpenTransaction>> OpenTransaction::Begin(Session&
   return std::unique_ptr<OpenTransaction>(new OpenTransaction(session, response.transaction_id()));
 }
 
+absl::StatusOr<std::unique_ptr<OpenTransaction>> OpenTransaction::Join(Session& session,
+                                                                       const Options& options) {
+  const std::string& id = session.connection().transaction();
+  if (id.empty()) {
+    return Begin(session, options);
+  }
+  std::unique_ptr<OpenTransaction> joined(new OpenTransaction(session, id));
+  joined->joined_ = true;
+  return joined;
+}
+
+std::unique_ptr<OpenTransaction> OpenTransaction::Adopt(Session& session, const std::string& id) {
+  return std::unique_ptr<OpenTransaction>(new OpenTransaction(session, id));
+}
+
 OpenTransaction::~OpenTransaction() {
-  if (!ended_) {
+  if (!ended_ && !joined_) {
     // Nobody is left to be told; without an answer the idle limit ends it.
     Rollback().IgnoreError();
   }
@@ -44,6 +59,9 @@ OpenTransaction::~OpenTransaction() {
 
 absl::StatusOr<std::string> OpenTransaction::Commit() {
   ended_ = true;
+  if (joined_) {
+    return std::string();
+  }
   v1::CommitRequest request;
   request.set_database(session_.flags.database);
   request.set_transaction_id(id_);
@@ -67,6 +85,9 @@ absl::StatusOr<std::string> OpenTransaction::Commit() {
 
 absl::Status OpenTransaction::Rollback() {
   ended_ = true;
+  if (joined_) {
+    return absl::OkStatus();
+  }
   v1::RollbackRequest request;
   request.set_database(session_.flags.database);
   request.set_transaction_id(id_);

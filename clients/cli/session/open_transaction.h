@@ -22,15 +22,25 @@ class OpenTransaction {
   // `session` must outlive the result.
   static absl::StatusOr<std::unique_ptr<OpenTransaction>> Begin(Session& session,
                                                                 const Options& options);
+  // The transaction of the shell that the session is part of, if there is one; then Commit and
+  // Rollback leave it open. Otherwise as Begin.
+  static absl::StatusOr<std::unique_ptr<OpenTransaction>> Join(Session& session,
+                                                               const Options& options);
+  // One that another run has begun and left open.
+  static std::unique_ptr<OpenTransaction> Adopt(Session& session, const std::string& id);
   ~OpenTransaction();
   OpenTransaction(const OpenTransaction&) = delete;
   OpenTransaction& operator=(const OpenTransaction&) = delete;
 
   // 16 bytes.
   const std::string& id() const { return id_; }
-  // The commit version. Whatever the answer, the transaction has ended for this object.
+  bool joined() const { return joined_; }
+  // The commit version, empty if it was joined. Whatever the answer, the transaction has ended for
+  // this object.
   absl::StatusOr<std::string> Commit();
   absl::Status Rollback();
+  // It stays open, for its idle limit, for somebody who adopts it.
+  void Leave() { ended_ = true; }
 
  private:
   OpenTransaction(Session& session, std::string id) : session_(session), id_(std::move(id)) {}
@@ -38,6 +48,7 @@ class OpenTransaction {
   Session& session_;
   const std::string id_;
   bool ended_ = false;
+  bool joined_ = false;
 };
 
 }  // namespace sop::cli

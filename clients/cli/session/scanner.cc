@@ -53,7 +53,12 @@ absl::Status TakePage(Session& session, const v1::ScanRequest& request,
 
 absl::Status ScanStore(Session& session, const v1::ScanRequest& request, StoreKeys keys,
                        const std::function<absl::Status(ScannedItem)>& take) {
-  client::PageStream pages(session.connection().btree(), request);
+  v1::ScanRequest placed = request;
+  if (placed.transaction_id().empty()) {
+    placed.set_transaction_id(session.connection().transaction());
+  }
+  client::PageStream pages(session.connection().btree(), placed);
+  const Interruption::Scope scope(session.interruption(), [&pages] { pages.Cancel(); });
   for (;;) {
     SOP_ASSIGN_OR_RETURN(const auto page, pages.Next());
     if (!page.has_value()) {

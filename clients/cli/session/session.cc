@@ -6,17 +6,34 @@
 namespace sop::cli {
 
 Connection& Session::connection() {
+  if (shell_ != nullptr && flags == shell_->flags) {
+    return shell_->connection();
+  }
   if (connection_ == nullptr) {
-    connection_ = std::make_unique<Connection>(Connection::Options{
-        .address = flags.address, .timeout = absl::Seconds(flags.timeout_seconds)});
+    connection_ = std::make_unique<Connection>(
+        Connection::Options{.address = flags.address,
+                            .timeout = absl::Seconds(flags.timeout_seconds),
+                            .interruption = interruption()});
+    if (shell_ != nullptr) {
+      // In its transaction, wherever that belongs: better refused than quietly outside of it.
+      connection_->set_transaction(shell_->connection().transaction());
+    }
   }
   return *connection_;
 }
 
+absl::Status Session::MayReadStdin() const {
+  if (shell_ != nullptr && shell_->stdin_has_commands_) {
+    return UsageError("stdin holds the commands of the shell: name a file");
+  }
+  return absl::OkStatus();
+}
+
 void Session::Report(const absl::Status& failure) {
   reported_ = true;
+  failure_ = failure;
   const Failure described = DescribeFailure(failure);
-  if (terminal.json()) {
+  if (terminal.form() == OutputForm::kJson) {
     terminal.Note(JsonText(Json::object({{"error", FailureJson(described)}})));
   } else {
     terminal.Note("sop: " + FailureText(described));

@@ -23,11 +23,31 @@ void Terminal::PrintLine(std::string_view line) {
   PrintBytes("\n");
 }
 
+void Terminal::PrintJson(const Json& json) {
+  if (form_ != OutputForm::kTable) {
+    PrintLine(JsonText(json));
+    return;
+  }
+  table_.Add(json);
+  if (table_.full()) {
+    PrintTable();
+  }
+}
+
+void Terminal::PrintTable() {
+  if (!table_.empty()) {
+    const std::string lines = table_.Take();
+    open_ = open_ && std::fwrite(lines.data(), 1, lines.size(), stdout) == lines.size();
+  }
+}
+
 void Terminal::PrintBytes(std::string_view bytes) {
+  PrintTable();
   open_ = open_ && std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size();
 }
 
 void Terminal::Note(std::string_view message) {
+  PrintTable();
   std::fflush(stdout);
   fmt::print(stderr, "{}\n", message);
 }
@@ -46,6 +66,7 @@ absl::StatusOr<bool> Terminal::Confirm(std::string_view question) {
 }
 
 absl::Status Terminal::Flush() {
+  PrintTable();
   open_ = std::fflush(stdout) == 0 && open_;
   return open_ ? absl::OkStatus() : Error(Reason::kUnavailable, "stdout takes no more");
 }

@@ -7,18 +7,24 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "clients/cli/session/table.h"
 #include "clients/cli/text/json.h"
 
 namespace sop::cli {
 
-enum class OutputForm { kText, kJson };
+enum class OutputForm {
+  kText,   // lines for people
+  kJson,   // one JSON document per line
+  kTable,  // the documents as rows of a table
+};
 
 // Where the program prints: data on stdout, everything else on stderr. Confined to one thread.
 class Terminal {
  public:
   // Data. A line end is added.
   void PrintLine(std::string_view line);
-  void PrintJson(const Json& json) { PrintLine(JsonText(json)); }
+  // Data in a form that is not kText.
+  void PrintJson(const Json& json);
   // Data as it is.
   void PrintBytes(std::string_view bytes);
   // A message.
@@ -34,11 +40,17 @@ class Terminal {
   bool IsOpen() const { return open_; }
 
   void set_form(OutputForm form) { form_ = form; }
-  bool json() const { return form_ == OutputForm::kJson; }
+  OutputForm form() const { return form_; }
+  // Data are documents, not lines.
+  bool json() const { return form_ != OutputForm::kText; }
   void AssumeYes() { assume_yes_ = true; }
 
  private:
+  void PrintTable();
+
   OutputForm form_ = OutputForm::kText;
+  // Rows that are not printed yet.
+  Table table_;
   bool assume_yes_ = false;
   bool open_ = true;
 };

@@ -7,7 +7,7 @@
 namespace sop::cli {
 
 RowOutcome CsvReader::Next(std::vector<std::string>* fields) {
-  LineReader::Line first;
+  LineReader::Line& first = row_lines_.front();
   do {
     if (!lines_.Next(&first)) {
       return RowOutcome::kEnd;
@@ -16,8 +16,7 @@ RowOutcome CsvReader::Next(std::vector<std::string>* fields) {
   line_ = first.number;
   row_size_bytes_ = first.text.size();
   position_ = 0;
-  row_lines_.clear();
-  row_lines_.push_back(std::move(first));
+  row_line_count_ = 1;
   complaint_.clear();
   const RowOutcome outcome = ReadRow(fields);
   if (outcome == RowOutcome::kMalformed) {
@@ -43,7 +42,7 @@ RowOutcome CsvReader::ReadRow(std::vector<std::string>* fields) {
 }
 
 CsvReader::FieldEnd CsvReader::ReadField(std::string* field) {
-  const std::string& text = row_lines_.back().text;
+  const std::string& text = last_line().text;
   if (dialect_.quote && position_ < text.size() && text[position_] == *dialect_.quote) {
     ++position_;
     return ReadQuotedField(field);
@@ -52,7 +51,7 @@ CsvReader::FieldEnd CsvReader::ReadField(std::string* field) {
 }
 
 CsvReader::FieldEnd CsvReader::ReadPlainField(std::string* field) {
-  const std::string& text = row_lines_.back().text;
+  const std::string& text = last_line().text;
   const size_t end = text.find(dialect_.separator, position_);
   const auto content = std::string_view(text).substr(
       position_, end == std::string::npos ? std::string::npos : end - position_);
@@ -71,11 +70,11 @@ CsvReader::FieldEnd CsvReader::ReadPlainField(std::string* field) {
 CsvReader::FieldEnd CsvReader::ReadQuotedField(std::string* field) {
   const char quote = *dialect_.quote;
   while (true) {
-    const std::string& text = row_lines_.back().text;
+    const std::string& text = last_line().text;
     const size_t end = text.find(quote, position_);
     if (end == std::string::npos) {
       field->append(text, position_);
-      field->append(row_lines_.back().carriage_return ? "\r\n" : "\n");
+      field->append(last_line().carriage_return ? "\r\n" : "\n");
       if (!AppendNextLine()) {
         complaint_ = "a quote that is never closed";
         return FieldEnd::kMalformed;
@@ -100,20 +99,23 @@ CsvReader::FieldEnd CsvReader::ReadQuotedField(std::string* field) {
 }
 
 bool CsvReader::AppendNextLine() {
-  LineReader::Line next;
-  if (row_size_bytes_ > kMaxRowSizeBytes || !lines_.Next(&next)) {
+  if (row_line_count_ == row_lines_.size()) {
+    row_lines_.emplace_back();
+  }
+  LineReader::Line& next = row_lines_[row_line_count_];
+  if (row_size_bytes_ > dialect_.max_row_size_bytes || !lines_.Next(&next)) {
     return false;
   }
+  ++row_line_count_;
   row_size_bytes_ += next.text.size() + 1;
-  row_lines_.push_back(std::move(next));
   position_ = 0;
   return true;
 }
 
 void CsvReader::ReturnFollowingLines() {
-  while (row_lines_.size() > 1) {
-    lines_.Return(std::move(row_lines_.back()));
-    row_lines_.pop_back();
+  while (row_line_count_ > 1) {
+    lines_.Return(std::move(last_line()));
+    --row_line_count_;
   }
 }
 

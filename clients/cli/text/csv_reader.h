@@ -13,6 +13,8 @@ struct CsvDialect {
   char separator = ',';
   // Encloses fields that hold separators, line ends or quotes; none: every byte is taken as it is.
   std::optional<char> quote = '"';
+  // A quoted field that has not ended after this many bytes is taken for an unpaired quote.
+  size_t max_row_size_bytes = 4 << 20;
 };
 
 // What became of one step of reading.
@@ -23,9 +25,6 @@ enum class RowOutcome { kRow, kMalformed, kEnd };
 // and reading goes on behind that line. Empty lines are passed over. Confined to its owner.
 class CsvReader {
  public:
-  // A quoted field that has not ended after this many bytes is taken for an unpaired quote.
-  static constexpr size_t kMaxRowSizeBytes = 4 << 20;
-
   // `lines` must outlive this.
   CsvReader(LineReader& lines, CsvDialect dialect) : lines_(lines), dialect_(dialect) {}
 
@@ -47,10 +46,14 @@ class CsvReader {
   // Makes the lines behind the first one of the row the next ones again.
   void ReturnFollowingLines();
 
+  LineReader::Line& last_line() { return row_lines_[row_line_count_ - 1]; }
+
   LineReader& lines_;
   const CsvDialect dialect_;
-  // The lines of the row; all but the last end inside a quoted field.
-  std::vector<LineReader::Line> row_lines_;
+  // The lines of the row; all but the last end inside a quoted field. What is behind them is memory
+  // for other rows.
+  std::vector<LineReader::Line> row_lines_ = std::vector<LineReader::Line>(1);
+  size_t row_line_count_ = 0;
   size_t row_size_bytes_ = 0;
   // Next byte in the last line of the row.
   size_t position_ = 0;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "clients/cli/text/export_csv.h"
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
@@ -455,6 +456,8 @@ absl::StatusOr<std::unique_ptr<ItemSource>> OpenItems(InputFormat format, CsvDia
     case InputFormat::kExport:
       source = std::make_unique<ExportSource>(lines, keys);
       break;
+    case InputFormat::kExportCsv:
+      return OpenExportCsv(lines);
   }
   return source;
 }

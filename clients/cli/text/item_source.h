@@ -21,6 +21,7 @@ enum class InputFormat {
   kJsonLines,  // one JSON object per line, of which some members are the key
   kLines,      // one key per line, without value
   kExport,     // one {"key": ..., "value": ...} per line, as `sop export` writes them
+  kExportCsv,  // delimited text as `sop export` writes it (export_csv.h)
 };
 
 // How rows become items.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "clients/cli/text/word_splitter.h"
 #include "core/base/bytes.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
@@ -43,80 +44,6 @@ constexpr std::array<VerbForm, 13> kVerbs{{
 }};
 
 absl::Status Wrong(std::string message) { return Error(Reason::kInvalidArgument, message); }
-
-// Takes words off the front of a line.
-class Words {
- public:
-  explicit Words(std::string_view rest) : rest_(rest) {}
-
-  // nullopt at the end of the line or at a comment.
-  absl::StatusOr<std::optional<std::string>> Next() {
-    while (!rest_.empty() && absl::ascii_isspace(rest_.front())) {
-      rest_.remove_prefix(1);
-    }
-    if (rest_.empty() || rest_.front() == '#') {
-      return std::optional<std::string>();
-    }
-    std::string word;
-    if (rest_.front() == '{' || rest_.front() == '[') {
-      SOP_RETURN_IF_ERROR(TakeJson(&word));
-    }
-    while (!rest_.empty() && !absl::ascii_isspace(rest_.front())) {
-      SOP_RETURN_IF_ERROR(TakePart(&word));
-    }
-    return std::optional(std::move(word));
-  }
-
-  std::string_view rest() const { return rest_; }
-
- private:
-  absl::Status TakePart(std::string* word) {
-    const char quote = rest_.front();
-    if (quote != '"' && quote != '\'') {
-      word->push_back(quote);
-      rest_.remove_prefix(1);
-      return absl::OkStatus();
-    }
-    size_t i = 1;
-    while (i < rest_.size() && rest_[i] != quote) {
-      if (quote == '"' && rest_[i] == '\\' && i + 1 < rest_.size()) {
-        ++i;
-      }
-      word->push_back(rest_[i++]);
-    }
-    if (i == rest_.size()) {
-      return Wrong(
-          fmt::format("the quote before \"{}\" is never closed", base::Printable(rest_.substr(1))));
-    }
-    rest_.remove_prefix(i + 1);
-    return absl::OkStatus();
-  }
-
-  // Up to the bracket that closes the first one; brackets inside strings do not count.
-  absl::Status TakeJson(std::string* word) {
-    int depth = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < rest_.size(); ++i) {
-      const char byte = rest_[i];
-      if (in_string) {
-        i += byte == '\\' ? 1 : 0;
-        in_string = byte != '"';
-        continue;
-      }
-      in_string = byte == '"';
-      depth += byte == '{' || byte == '[' ? 1 : 0;
-      depth -= byte == '}' || byte == ']' ? 1 : 0;
-      if (depth == 0) {
-        word->append(rest_.substr(0, i + 1));
-        rest_.remove_prefix(i + 1);
-        return absl::OkStatus();
-      }
-    }
-    return Wrong(fmt::format("\"{}\" lacks a closing bracket", base::Printable(rest_)));
-  }
-
-  std::string_view rest_;
-};
 
 bool IsName(std::string_view word) {
   return !word.empty() && std::all_of(word.begin(), word.end(), [](char byte) {
@@ -165,7 +92,7 @@ absl::StatusOr<std::optional<ScriptOperation>> ParseOperation(std::string_view l
   ScriptOperation operation;
   operation.transaction = TakeTransactionName(&line);
   line = Stripped(line);
-  Words words(line);
+  WordSplitter words(line);
   SOP_ASSIGN_OR_RETURN(const std::optional<std::string> verb, words.Next());
   if (!verb) {
     if (!operation.transaction.empty()) {

@@ -38,8 +38,7 @@ struct ScriptOperation {
   std::string text;
 };
 
-// One line: [NAME:] VERB WORD... Words end at white space unless quoted ('as it is', "with \"
-// escapes") or enclosed in the brackets of JSON; '#' begins a comment. nullopt for a line without
+// One line: [NAME:] VERB WORD... (words as in word_splitter.h). nullopt for a line without
 // operation; INVALID_ARGUMENT says what the verb takes.
 absl::StatusOr<std::optional<ScriptOperation>> ParseOperation(std::string_view line);
 

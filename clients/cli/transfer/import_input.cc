@@ -1,15 +1,18 @@
-#include "clients/cli/import_input.h"
+#include "clients/cli/transfer/import_input.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <vector>
 
 #include "clients/cli/session/failure.h"
+#include "clients/cli/text/export_csv.h"
 #include "clients/cli/text/item_json.h"
+#include "core/base/checksum.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
 
@@ -19,6 +22,7 @@ namespace {
 
 constexpr std::string_view kExportMark = "{\"sop_export\":";
 constexpr size_t kFirstLineSizeBytes = 1 << 20;
+constexpr uint64_t kDigestedSizeBytes = 64 << 10;
 
 bool HasEnding(const std::string& path, std::initializer_list<std::string_view> endings) {
   for (const std::string_view ending : endings) {
@@ -31,9 +35,11 @@ bool HasEnding(const std::string& path, std::initializer_list<std::string_view> 
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ImportInput>> ImportInput::Open(const InputFlags& flags) {
+absl::StatusOr<std::unique_ptr<ImportInput>> ImportInput::Open(const Session& session,
+                                                               const InputFlags& flags) {
   std::unique_ptr<ImportInput> input(new ImportInput());
   if (flags.path == "-") {
+    SOP_RETURN_IF_ERROR(session.MayReadStdin());
     SOP_RETURN_IF_ERROR(input->Spool(std::cin));
   } else {
     SOP_RETURN_IF_ERROR(input->OpenFile(flags.path));
@@ -65,7 +71,20 @@ absl::Status ImportInput::OpenFile(const std::string& path) {
     return Spool(pipe);
   }
   size_bytes_ = std::filesystem::file_size(path, error);
+  lasting_path_ = std::filesystem::canonical(path, error).string();
+  probe_.open(path, std::ios::binary);
   return absl::OkStatus();
+}
+
+uint64_t ImportInput::DigestBefore(uint64_t end) {
+  if (lasting_path_.empty()) {
+    return 0;
+  }
+  std::string bytes(std::min<uint64_t>(end, kDigestedSizeBytes), '\0');
+  probe_.clear();
+  probe_.seekg(static_cast<std::streamoff>(end - bytes.size()));
+  probe_.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  return base::Checksum64(bytes);
 }
 
 absl::Status ImportInput::Spool(std::istream& from) {
@@ -93,6 +112,10 @@ absl::Status ImportInput::Spool(std::istream& from) {
 
 absl::Status ImportInput::ChooseFormat(const InputFlags& flags) {
   const bool is_export = first_line_.starts_with(kExportMark);
+  if (IsExportCsv(first_line_) && (flags.format.empty() || flags.format == "csv")) {
+    format_ = InputFormat::kExportCsv;
+    return absl::OkStatus();
+  }
   if (flags.format.empty()) {
     if (is_export) {
       format_ = InputFormat::kExport;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "clients/cli/session/session.h"
 #include "clients/cli/text/csv_reader.h"
 #include "clients/cli/text/item_source.h"
 
@@ -28,13 +29,18 @@ struct InputFlags {
 class ImportInput {
  public:
   // Usage errors name the file or the flag that is wrong.
-  static absl::StatusOr<std::unique_ptr<ImportInput>> Open(const InputFlags& flags);
+  static absl::StatusOr<std::unique_ptr<ImportInput>> Open(const Session& session,
+                                                           const InputFlags& flags);
 
   // Begins again at the first byte.
   std::istream& Rewind();
   InputFormat format() const { return format_; }
   CsvDialect dialect() const { return dialect_; }
   uint64_t size_bytes() const { return size_bytes_; }
+  // The whole path of a file that will be there again; empty for what came from a pipe.
+  const std::string& lasting_path() const { return lasting_path_; }
+  // A checksum of the last bytes before `end`. Reads apart from the stream.
+  uint64_t DigestBefore(uint64_t end);
   // The first line.
   const std::string& first_line() const { return first_line_; }
 
@@ -47,6 +53,9 @@ class ImportInput {
   absl::Status ChooseDialect(const InputFlags& flags);
 
   std::ifstream file_;
+  // The same file, for digests.
+  std::ifstream probe_;
+  std::string lasting_path_;
   uint64_t size_bytes_ = 0;
   std::string first_line_;
   InputFormat format_ = InputFormat::kCsv;

@@ -1,4 +1,4 @@
-#include "clients/cli/import_input.h"
+#include "clients/cli/transfer/import_input.h"
 
 #include <gtest/gtest.h>
 
@@ -30,7 +30,7 @@ class ImportInputTest : public testing::Test {
   }
 
   static InputFormat FormatOf(const InputFlags& flags) {
-    const auto input = ImportInput::Open(flags);
+    const auto input = ImportInput::Open(Session(), flags);
     EXPECT_TRUE(input.ok()) << input.status();
     return input.ok() ? (*input)->format() : InputFormat::kExport;
   }
@@ -58,11 +58,11 @@ TEST_F(ImportInputTest, TheFormatIsToldFromNameFlagsAndFirstLine) {
 }
 
 TEST_F(ImportInputTest, TheDialectIsToldFromNameAndFlags) {
-  EXPECT_EQ((*ImportInput::Open(Written("a.tsv", "id\n")))->dialect().separator, '\t');
+  EXPECT_EQ((*ImportInput::Open(Session(), Written("a.tsv", "id\n")))->dialect().separator, '\t');
   InputFlags flags = Written("b.csv", "id\n");
   flags.separator = "\\t";
   flags.quote = "";
-  const auto input = ImportInput::Open(flags);
+  const auto input = ImportInput::Open(Session(), flags);
   EXPECT_EQ((*input)->dialect().separator, '\t');
   EXPECT_EQ((*input)->dialect().quote, std::nullopt);
 }
@@ -77,14 +77,14 @@ TEST_F(ImportInputTest, WhatCannotBeReadIsWrongUsage) {
   InputFlags quote = Written("a.csv", "id\n");
   quote.quote = ",";
   for (const InputFlags& flags : {missing, folder, separator, quote}) {
-    const auto input = ImportInput::Open(flags);
+    const auto input = ImportInput::Open(Session(), flags);
     ASSERT_FALSE(input.ok());
     EXPECT_EQ(DescribeFailure(input.status()).exit_code, kExitUsage) << input.status();
   }
 }
 
 TEST_F(ImportInputTest, TheInputCanBeReadTwice) {
-  const auto input = ImportInput::Open(Written("words", "a\nb\n"));
+  const auto input = ImportInput::Open(Session(), Written("words", "a\nb\n"));
   ASSERT_TRUE(input.ok());
   EXPECT_EQ((*input)->size_bytes(), 4u);
   EXPECT_EQ((*input)->first_line(), "a");

@@ -1,4 +1,4 @@
-#include "clients/cli/key_columns.h"
+#include "clients/cli/session/key_columns.h"
 
 #include <fmt/format.h>
 

@@ -1,8 +1,8 @@
 #include <memory>
 #include <vector>
 
-#include "clients/cli/commands.h"
-#include "clients/cli/import_job.h"
+#include "clients/cli/transfer/import_job.h"
+#include "clients/cli/transfer/transfer_commands.h"
 
 namespace sop::cli {
 
@@ -38,15 +38,23 @@ void AddImportCommand(CLI::App& program, Session& session) {
   import->add_flag("--one-transaction", flags->one_transaction,
                    "All items or none, and all of them at once");
   import->add_option("--batch", flags->batch, "Most items in one transaction")
-      ->check(CLI::Range(1, 65'536))
+      ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   import
       ->add_option("--existing", flags->existing,
                    "What happens to items that are there: replace, keep or fail")
       ->check(CLI::IsMember({"replace", "keep", "fail"}))
       ->capture_default_str();
-  import->add_flag("--skip-malformed", flags->skip_malformed,
-                   "Name malformed lines and leave them out; default: nothing is imported then");
+  import
+      ->add_option(
+          "--on-error", flags->on_error,
+          "What a malformed line does. stop: what stands before it stays imported; skip: it "
+          "is named and left out; check: the file is read twice, and nothing is imported if "
+          "there is one")
+      ->check(CLI::IsMember({"stop", "skip", "check"}))
+      ->capture_default_str();
+  import->add_flag("--resume", flags->resume,
+                   "Go on where an earlier run of the same command ended, every item exactly once");
   import->callback([&session, flags] {
     session.action = [&session, flags] { return RunImport(session, *flags);
 };
