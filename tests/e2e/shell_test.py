@@ -235,7 +235,7 @@ class ShellTest(unittest.TestCase):
         shell.expect(r'\{"key":\{"a":"x","b":1\},"text":"one","version":\d+\}\nsop default> ')
         shell.enter("\\text")
         shell.enter(f"scan {self.store}")
-        shell.expect(r"x,1 +one\nsop default> ")
+        shell.expect(r"x,1\s+one\nsop default> ")
 
     # ---- scripts
 
