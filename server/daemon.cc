@@ -88,7 +88,7 @@ struct Daemon::Services {
       : admin(parts.dispatcher, parts.databases, upkeep),
         btree(parts),
         database(parts),
-        transaction({parts.dispatcher, parts.databases, parts.transactions, terms}) {}
+        transaction(parts, terms) {}
 
   rpc::AdminService admin;
   rpc::BtreeService btree;

@@ -35,7 +35,7 @@ class StoreFeedTest : public testing::Test {
     return ReasonOf(
         StoreFeed::Open(*database_, {.store = store, .start = start, .range = nullptr}).status());
   }
-  // "+'a'=1" for each change, "!" for the end of the store; at most so many.
+  // "+a=1" for each change, "!" for the end of the store; at most so many.
   std::vector<std::string> Read(StoreFeed& feed, size_t most = 100) {
     std::vector<std::string> seen;
     const auto sink = [&](const StoreChange& change) {
@@ -74,12 +74,12 @@ TEST_F(StoreFeedTest, ItBeginsWhereItIsTold) {
   EXPECT_EQ(state_, FeedState::kCaughtUp);
   ASSERT_TRUE(database_.Put("s", Text("b"), "2").ok());
   ASSERT_TRUE(database_.Put("s", Text("a"), "3").ok());
-  EXPECT_THAT(Read(*now), ElementsAre("+'b'=2", "*'a'=3"));
-  EXPECT_THAT(Read(*oldest, 2), ElementsAre("+'a'=1", "+'b'=2"));
+  EXPECT_THAT(Read(*now), ElementsAre("+b=2", "*a=3"));
+  EXPECT_THAT(Read(*oldest, 2), ElementsAre("+a=1", "+b=2"));
   EXPECT_EQ(state_, FeedState::kMore);
   const std::string position = oldest->position();
-  EXPECT_THAT(Read(*oldest), ElementsAre("*'a'=3"));
-  EXPECT_THAT(Read(*Open(FeedFrom{position})), ElementsAre("*'a'=3"));
+  EXPECT_THAT(Read(*oldest), ElementsAre("*a=3"));
+  EXPECT_THAT(Read(*Open(FeedFrom{position})), ElementsAre("*a=3"));
   EXPECT_EQ(oldest->reported(), database_->published());
 }
 
@@ -110,7 +110,7 @@ TEST_F(StoreFeedTest, RangesAreOfTheKeysAsTheStoreHasThem) {
   for (const char* const key : {"a", "b", "c", "d"}) {
     ASSERT_TRUE(database_.Put("s", Text(key), "v").ok());
   }
-  EXPECT_THAT(Read(*feed), ElementsAre("+'b'=v", "+'c'=v"));
+  EXPECT_THAT(Read(*feed), ElementsAre("+b=v", "+c=v"));
   EXPECT_EQ(feed->reported(), database_->published());
 }
 
@@ -118,19 +118,19 @@ TEST_F(StoreFeedTest, TheEndOfTheStoreIsTheLastChangeWhoeverResumes) {
   const auto live = Open();
   const std::string start = live->position();
   ASSERT_TRUE(database_.Put("s", Text("a"), "1").ok());
-  EXPECT_THAT(Read(*live), ElementsAre("+'a'=1"));
+  EXPECT_THAT(Read(*live), ElementsAre("+a=1"));
   ASSERT_TRUE(database_.Put("s", Text("b"), "2").ok());
   ASSERT_TRUE(Remove("s").ok());
   ASSERT_TRUE(database_.Create("s", {.feed = Feed::kOn}).ok());
   ASSERT_TRUE(database_.Put("s", Text("other"), "3").ok());
-  EXPECT_THAT(Read(*live), ElementsAre("+'b'=2", "!"));
+  EXPECT_THAT(Read(*live), ElementsAre("+b=2", "!"));
   EXPECT_EQ(state_, FeedState::kEnded);
   EXPECT_THAT(Read(*live), IsEmpty());
   EXPECT_EQ(state_, FeedState::kEnded);
   // One that was away meanwhile is told the same, one that begins follows the new store.
-  EXPECT_THAT(Read(*Open(FeedFrom{start}), 2), ElementsAre("+'a'=1", "+'b'=2"));
-  EXPECT_THAT(Read(*Open(FeedFrom{start})), ElementsAre("+'a'=1", "+'b'=2", "!"));
-  EXPECT_THAT(Read(*Open()), ElementsAre("+'other'=3"));
+  EXPECT_THAT(Read(*Open(FeedFrom{start}), 2), ElementsAre("+a=1", "+b=2"));
+  EXPECT_THAT(Read(*Open(FeedFrom{start})), ElementsAre("+a=1", "+b=2", "!"));
+  EXPECT_THAT(Read(*Open()), ElementsAre("+other=3"));
   EXPECT_EQ(ReasonToRefuse("s", FeedFrom{positions_.back()}), Reason::kUnspecified);
   EXPECT_EQ(ReasonToRefuse("s", FeedFrom{live->position()}), Reason::kPositionNotKept);
 }

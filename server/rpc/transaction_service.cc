@@ -42,11 +42,12 @@ void Describe(const OpenTransaction& transaction, v1::Transaction* out) {
 
 }  // namespace
 
-TransactionService::TransactionService(const Parts& parts)
+TransactionService::TransactionService(const OperationRunner::Parts& parts,
+                                       const session::TransactionTerms& terms)
     : parts_(parts),
       executor_({parts.dispatcher, parts.databases}),
-      calls_(parts),
-      sessions_({parts.dispatcher, parts.databases, parts.transactions}, calls_) {
+      calls_({parts.dispatcher, parts.databases, parts.transactions, terms}),
+      sessions_(parts, calls_) {
   using Request = v1::ExecuteRequest;
   using Response = v1::ExecuteResponse;
   MarkMethodStreamed(

@@ -10,8 +10,8 @@ namespace sop::rpc {
 // Transactions over unary calls and over streams. Thread-safe.
 class TransactionService : public v1::TransactionService::CallbackService {
  public:
-  using Parts = TransactionCalls::Parts;
-  explicit TransactionService(const Parts& parts);
+  // `terms`: what Begin gives to those who do not ask.
+  TransactionService(const OperationRunner::Parts& parts, const session::TransactionTerms& terms);
 
   // Has sessions end; to be called before the port is drained.
   void Drain() { sessions_.Drain(); }
@@ -35,7 +35,7 @@ class TransactionService : public v1::TransactionService::CallbackService {
       grpc::CallbackServerContext* context) override;
 
  private:
-  const Parts parts_;
+  const OperationRunner::Parts parts_;
   Executor executor_;
   TransactionCalls calls_;
   SessionHost sessions_;

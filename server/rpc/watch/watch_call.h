@@ -6,6 +6,7 @@
 
 #include "core/base/mutex.h"
 #include "core/catalog/store_feed.h"
+#include "core/catalog/store_item.h"
 #include "grpcpp/support/server_callback.h"
 #include "server/rpc/operation_runner.h"
 #include "server/rpc/watch/watch_roster.h"
