@@ -12,6 +12,7 @@ void AddDatabaseCommands(CLI::App& program, Session& session);
 void AddStoreCommands(CLI::App& program, Session& session);
 void AddItemCommands(CLI::App& program, Session& session);
 void AddScanCommands(CLI::App& program, Session& session);
+void AddWatchCommand(CLI::App& program, Session& session);
 void AddTransactionCommand(CLI::App& program, Session& session);
 void AddBenchCommand(CLI::App& program, Session& session);
 void AddShellCommand(CLI::App& program, Session& session);

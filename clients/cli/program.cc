@@ -77,6 +77,7 @@ std::unique_ptr<CLI::App> MakeProgram(Session& session) {
   AddStoreCommands(*program, session);
   AddItemCommands(*program, session);
   AddScanCommands(*program, session);
+  AddWatchCommand(*program, session);
   AddImportCommand(*program, session);
   AddExportCommand(*program, session);
   AddTransactionCommand(*program, session);

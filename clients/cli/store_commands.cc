@@ -25,6 +25,7 @@ struct StoreFlags {
   std::optional<uint32_t> slot_length;
   std::string value_size;
   std::string description;
+  bool feed = false;
 };
 
 void PrintStore(Session& session, const v1::Store& store) {
@@ -70,6 +71,9 @@ absl::Status Create(Session& session, const StoreFlags& flags) {
   SOP_RETURN_IF_ERROR(AddKeyOptions(flags, options));
   if (flags.duplicates) {
     options->set_unique(false);
+  }
+  if (flags.feed) {
+    options->set_feed(true);
   }
   if (flags.slot_length) {
     options->set_slot_length(*flags.slot_length);
@@ -167,6 +171,7 @@ void AddCreateOptions(CLI::App& create, StoreFlags& flags) {
       ->delimiter(',')
       ->allow_extra_args(false);
   create.add_flag("--duplicates", flags.duplicates, "Allow several items with equal keys");
+  create.add_flag("--feed", flags.feed, "Keep its changes for `sop watch`");
   create.add_option("--slot-length", flags.slot_length, "Most items in one node, 2 to 20000");
   create
       .add_option("--value-size", flags.value_size,

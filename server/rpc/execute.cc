@@ -36,8 +36,9 @@ absl::Status Check(catalog::StoreSet& stores, const v1::Precondition& preconditi
                        stores.Open(precondition.store(), catalog::StoreKind::kBtree));
   SOP_ASSIGN_OR_RETURN(const btree::Key key, convert::KeyFromProto(precondition.key()));
   catalog::OrderedStore store(*open);
-  const bool wants_value = precondition.has_value();
-  const auto content = wants_value ? catalog::ItemContent::kItems : catalog::ItemContent::kKeys;
+  // Another value is another version: only whether the key is there can be asked of keys alone.
+  const bool of_key = precondition.condition_case() == v1::Precondition::kExists;
+  const auto content = of_key ? catalog::ItemContent::kKeys : catalog::ItemContent::kItems;
   std::optional<catalog::StoreItem> item;
   SOP_RETURN_IF_ERROR(store
                           .Get({&key, 1}, content,

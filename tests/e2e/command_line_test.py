@@ -172,6 +172,17 @@ class CommandLineTest(unittest.TestCase):
         self.assertEqual(self.sop.lines("scan", self.store, "--from", "10", "--to", "0x41"), ["10"])
         self.assertEqual(self.sop.refusal("put", self.store, "x")["code"], "INVALID_ARGUMENT")
 
+    def test_a_watch_goes_on_from_where_the_last_one_ended(self):
+        self.sop.good("store", "create", self.store, "--feed")
+        self.sop.good("put", self.store, "a", "1")
+        self.sop.good("put", self.store, "a", "2")
+        self.sop.good("rm", self.store, "a")
+        seen = [json.loads(line) for line in self.sop.lines("watch", self.store, "--oldest", "--limit", "2")]
+        self.assertEqual([change["change"] for change in seen], ["added", "updated"])
+        self.assertEqual([change["key"] for change in seen], ["a", "a"])
+        rest = self.sop.lines("watch", self.store, "--position", seen[-1]["position"], "--limit", "1")
+        self.assertEqual([json.loads(line)["change"] for line in rest], ["removed"])
+
     def test_filters_say_which_items_are_scanned_and_counted(self):
         self.sop.good("store", "create", self.store, "--index", "region,number:desc")
         for number, region in enumerate(["US", "AT", "US", "JP"]):

@@ -10,7 +10,7 @@ import pytest
 import sop
 import sop.aio
 
-CLASSES = ["Btree", "Database", "PendingCommit", "Session", "Transaction", "WriteResult"]
+CLASSES = ["Btree", "Database", "PendingCommit", "Session", "Transaction", "Watch", "WriteResult"]
 MODULES = ["ai", "btree", "database", "session", "transaction"]
 # What asks nothing of a server has no twin.
 SHARED = {"aio", "errors", "testing", *sop.errors.__all__}
