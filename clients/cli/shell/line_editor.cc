@@ -94,6 +94,9 @@ LineSource::Outcome LineEditor::Read(const std::string& prompt, const std::strin
   begun_ = begun;
   interrupted_ = false;
   int count = 0;
+  // Before the prompt: el_gets would print that first, and a Ctrl-D or Ctrl-C typed in between
+  // would be the terminal's.
+  el_set(editor_, EL_PREP_TERM, 1);
   const char* typed = el_gets(editor_, &count);
   if (interrupted_) {
     std::fputs("^C\n", stdout);

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 #include <rocksdb/convenience.h>
+#include <rocksdb/write_batch.h>
 
 #include "core/base/bytes.h"
 #include "core/base/status_macros.h"
@@ -158,8 +159,9 @@ absl::Status Reclaimer::Reclaim(TreeId tree) {
       return FromRocksDb(deleted, fmt::format("drop files of tree {}", tree.value));
     SOP_RETURN_IF_ERROR(Compact(options, family, &first, &last));
   }
-  const rocksdb::Status forgotten = database_.db().Delete(
-      rocksdb::WriteOptions(), database_.family(Family::kMeta), DroppedTreeKey(tree));
+  rocksdb::WriteBatch batch;
+  rocksdb::Status forgotten = batch.Delete(database_.family(Family::kMeta), DroppedTreeKey(tree));
+  if (forgotten.ok()) forgotten = database_.Write(rocksdb::WriteOptions(), &batch);
   if (!forgotten.ok()) return database_.health().Fail(forgotten);
   const base::MutexLock lock(mu_);
   // Its values were freed with it; how many is not known.
