@@ -13,7 +13,7 @@
 namespace sop::cli {
 
 // How far an import has come, kept in a store of its own beside the items and written by the same
-// transactions (docs/adr/0009): one row for every chunk that was committed, and at the end one for
+// transactions (docs/adr/0008): one row for every chunk that was committed, and at the end one for
 // the whole input. Confined to one thread but for RowOf and Has.
 class ImportProgress {
  public:
