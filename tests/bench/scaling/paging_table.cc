@@ -110,7 +110,7 @@ class Costs {
       if (low > high) std::swap(low, high);
       const btree::KeyRange range =
           Value(store_.schema()->EncodeRange(BoundAt(low), BoundAt(high)));
-      Require(Value(store_.Count(range)) == high - low, "a count that is wrong");
+      Require(Value(store_.Count(range)) == high - low + 1, "a count that is wrong");
     });
   }
 
