@@ -249,7 +249,9 @@ absl::Status Import::WriteAll(const std::string& transaction_id) {
 }
 
 absl::Status Import::RecordWhole() {
-  if (!recorded_) {
+  // An earlier run may have been killed between its last chunk and this.
+  const bool left_to_record = progress_ != nullptr && flags_.resume && !parts_.empty();
+  if (!recorded_ && !left_to_record) {
     return absl::OkStatus();
   }
   const uint64_t size = plan_.input->size_bytes();
