@@ -24,7 +24,7 @@ struct ImportFlags {
   std::string value_column;
   bool one_transaction = false;
   // Most items in a transaction.
-  uint64_t batch = 100'000;
+  uint64_t batch = 5'000;
   std::string existing = "replace";
   // stop, skip or check.
   std::string on_error = "stop";
