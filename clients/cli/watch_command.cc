@@ -64,11 +64,7 @@ absl::StatusOr<v1::WatchRequest> RequestFor(Session& session, const WatchFlags& 
   }
   request.set_start(flags.oldest ? v1::WATCH_START_OLDEST : v1::WATCH_START_NOW);
   request.set_content(flags.keys_only ? v1::ITEM_CONTENT_KEYS : v1::ITEM_CONTENT_ITEMS);
-  const bool ranged =
-      !flags.range.prefix.empty() || !flags.range.from.empty() || !flags.range.to.empty();
-  if (ranged) {
-    SOP_ASSIGN_OR_RETURN(*request.mutable_range(), MakeRange(keys, flags.range));
-  }
+  SOP_ASSIGN_OR_RETURN(*request.mutable_range(), MakeRange(keys, flags.range));
   return request;
 }
 
