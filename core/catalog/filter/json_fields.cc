@@ -81,7 +81,15 @@ struct JsonFields::Parser {
   ondemand::parser parser;
   std::vector<char> buffer;
   ondemand::document document;
+  size_t size = 0;
   bool is_open = false;
+
+  // Begins with what is in the buffer, or again with it.
+  bool Iterate() {
+    const simdjson::padded_string_view view(buffer.data(), size, buffer.size());
+    is_open = parser.iterate(view).get(document) == simdjson::SUCCESS;
+    return is_open;
+  }
 
   // One path in one document.
   struct Walk {
@@ -170,15 +178,19 @@ bool JsonFields::Open(std::string_view text) {
   if (buffer.size() < needed) buffer.resize(needed);
   if (!text.empty()) std::memcpy(buffer.data(), text.data(), text.size());
   std::memset(buffer.data() + text.size(), ' ', simdjson::SIMDJSON_PADDING);
-  const simdjson::padded_string_view view(buffer.data(), text.size(), buffer.size());
-  parser_->is_open = parser_->parser.iterate(view).get(parser_->document) == simdjson::SUCCESS;
-  return parser_->is_open;
+  parser_->size = text.size();
+  return parser_->Iterate();
 }
 
 bool JsonFields::Visit(std::span<const std::string> path, Sink sink) {
   if (!parser_->is_open) return false;
   ondemand::document& document = parser_->document;
-  document.rewind();
+  // A walk that met damage has taken the document from its parser.
+  if (document.is_alive()) {
+    document.rewind();
+  } else if (!parser_->Iterate()) {
+    return false;
+  }
   Parser::Walk walk{.path = path, .sink = sink};
   ondemand::json_type type{};
   if (document.type().get(type) != simdjson::SUCCESS) return false;

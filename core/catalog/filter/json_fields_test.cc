@@ -120,6 +120,16 @@ TEST(JsonFieldsTest, OneReaderTakesManyDocuments) {
   }
 }
 
+TEST(JsonFieldsTest, AWalkThatMetDamageDoesNotEndTheNext) {
+  JsonFields fields;
+  ASSERT_TRUE(fields.Open(R"({"b":1,"n"*3,"c":2})"));
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(At(fields, {"n"}), "-");
+    EXPECT_EQ(At(fields, {"c"}), "-");
+    EXPECT_EQ(At(fields, {"b"}), "1");
+  }
+}
+
 TEST(JsonFieldsTest, DeepDocumentsAreSkippedOrRefused) {
   const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
   EXPECT_EQ(At("{\"a\":" + deep + ",\"b\":1}", {"b"}), "1");
