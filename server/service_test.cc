@@ -360,6 +360,23 @@ TEST_F(ServiceTest, PackedGetsAndAddsAreInverse) {
   EXPECT_THAT(Get("copy", {"a", "b"}), ElementsAre("value of a", "value of b"));
 }
 
+TEST_F(ServiceTest, VersionsOfAPackedPageMustStillHold) {
+  v1::GetRequest get;
+  get.set_store("words");
+  get.set_packed(true);
+  get.add_keys()->set_string_value("a");
+  ASSERT_EQ(Add("words", {"a"}), "OK");
+  v1::GetResponse got;
+  ASSERT_TRUE(Call(*server_.btree, &Btree::Get, get, &got).ok());
+  v1::UpsertRequest upsert;
+  upsert.set_store("words");
+  upsert.set_packed(got.packed());
+  v1::UpsertResponse answer;
+  EXPECT_TRUE(Call(*server_.btree, &Btree::Upsert, upsert, &answer).ok());
+  const grpc::Status again = Call(*server_.btree, &Btree::Upsert, upsert, &answer);
+  EXPECT_EQ(again.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+}
+
 TEST_F(ServiceTest, SeekFindsNeighbours) {
   ASSERT_EQ(Add("words", {"a", "c", "e"}), "OK");
   v1::SeekRequest request;

@@ -47,10 +47,28 @@ using Serial = StrongId<struct SerialTag, uint64_t>;
 
 inline constexpr int kSerialOrdinalBits = 20;
 inline constexpr uint64_t kSerialsPerSequence = uint64_t{1} << kSerialOrdinalBits;
-inline constexpr uint64_t kMaxSequence = (uint64_t{1} << 44) - 1;
+// Of staged values (below) there are fewer.
+inline constexpr uint64_t kMaxSequence = (uint64_t{1} << 44) - (uint64_t{1} << 38) - 1;
 
 constexpr Serial MakeSerial(Sequence sequence, uint64_t ordinal) {
   return Serial{(sequence.value << kSerialOrdinalBits) | ordinal};
+}
+
+// Values that were written ahead of any commit have numbers above every Serial: pieces of them
+// by what they were staged under.
+inline constexpr int kStagedPieceBits = 8;
+inline constexpr uint64_t kMaxStagedId =
+    (uint64_t{1} << (38 + kSerialOrdinalBits - kStagedPieceBits)) - 1;
+
+// REQUIRES: 0 < staged_id <= kMaxStagedId.
+constexpr Serial FirstPieceOf(uint64_t staged_id) {
+  return Serial{((kMaxSequence + 1) << kSerialOrdinalBits) + (staged_id << kStagedPieceBits)};
+}
+
+// What the piece was staged under, 0 if it is none.
+constexpr uint64_t StagedIdOf(Serial piece) {
+  const uint64_t first = (kMaxSequence + 1) << kSerialOrdinalBits;
+  return piece.value < first ? 0 : (piece.value - first) >> kStagedPieceBits;
 }
 
 // Whether a node or value of that number belongs to a commit after `sequence`: it is staged.

@@ -92,7 +92,11 @@ TEST(UuidTest, FormatsAllDigits) {
 TEST(SerialTest, OrdersBySequenceThenOrdinal) {
   EXPECT_LT(MakeSerial(Sequence{1}, kSerialsPerSequence - 1), MakeSerial(Sequence{2}, 0));
   EXPECT_LT(MakeSerial(Sequence{2}, 0), MakeSerial(Sequence{2}, 1));
-  EXPECT_EQ(MakeSerial(Sequence{kMaxSequence}, kSerialsPerSequence - 1).value, UINT64_MAX);
+  const Serial last = MakeSerial(Sequence{kMaxSequence}, kSerialsPerSequence - 1);
+  EXPECT_EQ(FirstPieceOf(1).value, last.value + 1 + (1 << kStagedPieceBits));
+  EXPECT_EQ(StagedIdOf(last), 0U);
+  EXPECT_EQ(StagedIdOf(Serial{FirstPieceOf(7).value + 255}), 7U);
+  EXPECT_EQ(FirstPieceOf(kMaxStagedId).value + (1 << kStagedPieceBits) - 1, UINT64_MAX);
 }
 
 }  // namespace

@@ -54,4 +54,30 @@ bool IsValidUtf8(std::string_view text) {
   return true;
 }
 
+bool Utf8Checker::Add(std::string_view part) {
+  if (!valid_) return false;
+  while (rest_size_ > 0 && !part.empty()) {
+    rest_[rest_size_++] = part.front();
+    part.remove_prefix(1);
+    const auto whole =
+        static_cast<size_t>(SequenceOf(static_cast<uint8_t>(rest_[0])).continuations) + 1;
+    if (rest_size_ < whole) continue;
+    valid_ = IsValidUtf8({rest_, whole});
+    rest_size_ = 0;
+    if (!valid_) return false;
+  }
+  // The last character, if it is not whole.
+  size_t tail = 0;
+  for (size_t back = 1; back <= 3 && back <= part.size() && tail == 0; ++back) {
+    const auto byte = static_cast<uint8_t>(part[part.size() - back]);
+    if ((byte & 0xc0) == 0x80) continue;
+    const int continuations = SequenceOf(byte).continuations;
+    if (byte >= 0xc2 && continuations >= static_cast<int>(back)) tail = back;
+    break;
+  }
+  for (const char byte : part.substr(part.size() - tail)) rest_[rest_size_++] = byte;
+  valid_ = IsValidUtf8(part.substr(0, part.size() - tail));
+  return valid_;
+}
+
 }  // namespace sop::base

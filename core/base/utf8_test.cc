@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -58,6 +59,32 @@ TEST(Utf8Test, FindsBadBytesAfterLongAsciiAndAtTheEnd) {
     EXPECT_FALSE(IsValidUtf8(ascii + "\xc3"));
     EXPECT_FALSE(IsValidUtf8(ascii + "\xe2\x82x"));
     EXPECT_FALSE(IsValidUtf8(ascii + "\xc0\x80"));
+  }
+}
+
+TEST(Utf8CheckerTest, AgreesWithTheWholeHoweverItIsCut) {
+  const std::string valid = "a\u00e9\u20ac\U0001f600z";
+  std::vector<std::string> texts = {
+      valid,      "",      "\xc3",         "\xe2\x82",         "\xf0\x9f\x98",
+      "\x80",     "a\xff", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc3(",
+      "\xe2\x82("};
+  for (size_t i = 0; i < valid.size(); ++i) {
+    for (const char byte : {'\x80', '\xff', 'x', '\xe2'}) {
+      texts.push_back(valid);
+      texts.back()[i] = byte;
+    }
+  }
+  for (const std::string& text : texts) {
+    for (size_t first = 0; first <= text.size(); ++first) {
+      for (size_t second = first; second <= text.size(); ++second) {
+        Utf8Checker checker;
+        const std::string_view view = text;
+        const bool taken = checker.Add(view.substr(0, first)) &&
+                           checker.Add(view.substr(first, second - first)) &&
+                           checker.Add(view.substr(second));
+        EXPECT_EQ(taken && checker.AtEnd(), IsValidUtf8(text)) << text << " " << first << second;
+      }
+    }
   }
 }
 

@@ -30,7 +30,8 @@ struct PageColumns {
 
 // Bits of the flags byte of an item that has a value column.
 struct PackedItemFlags {
-  // The value is not in the page because of its size: to be read by Get or ReadValue.
+  // The value is not in the page because of its size: to be read by Get, or above
+  // persistence::kMaxWholeValueBytes by ReadValue.
   static constexpr uint8_t kValueLeftOut = 0x01;
   static constexpr uint8_t kAll = 0x01;
 };
@@ -44,6 +45,8 @@ struct PackedItem {
   std::string_view value;
   uint64_t version = 0;
   Uuid item_id;
+  // Of a value that is left out, as far as it is known: pages do not say it.
+  uint64_t value_size = 0;
   uint8_t flags = 0;
   ValueFormat format = ValueFormat::kBytes;
 };

@@ -204,9 +204,13 @@ absl::StatusOr<btree::PackedItem> OrderedScan::Current() {
   SOP_ASSIGN_OR_RETURN(btree::PackedItem item, AsPackedItem(store_, cursor_->key(), view));
   if (content_ == ItemContent::kKeys) {
     item.value = {};
-  } else if (view.is_reference()) {
+    item.value_size = 0;
+    item.flags = 0;
+  } else if (view.is_reference() && !IsLarge(view)) {
     SOP_ASSIGN_OR_RETURN(const ValueView value, CurrentValue(view));
     item.value = value.bytes;
+    item.value_size = 0;
+    item.flags = 0;
   }
   return item;
 }
@@ -223,6 +227,8 @@ absl::StatusOr<ValueView> OrderedScan::CurrentValue(const btree::ItemView& view)
   if (view.format != 0) value.format = static_cast<btree::ValueFormat>(view.format);
   value.bytes = view.value;
   if (!view.is_reference()) return value;
+  // As if it were no JSON: no filter looks into it.
+  if (IsLarge(view)) return ValueView{{}, btree::ValueFormat::kJson};
   if (!has_loaded_) {
     loaded_ = btree::Item(view);
     SOP_RETURN_IF_ERROR(store_.transaction().LoadValue(tree_, &loaded_));

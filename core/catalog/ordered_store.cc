@@ -152,9 +152,53 @@ absl::StatusOr<std::vector<std::optional<LookupResult>>> OrderedStore::FindSome(
 }
 
 absl::Status OrderedStore::LoadFor(ItemContent content, btree::Item* item) const {
-  if (content != ItemContent::kKeys) return store_.transaction().LoadValue(tree_, item);
-  item->value.clear();
-  return absl::OkStatus();
+  if (content == ItemContent::kKeys) {
+    item->value.clear();
+    item->flags = 0;
+    return absl::OkStatus();
+  }
+  if (IsLarge(item->view())) return absl::OkStatus();
+  return store_.transaction().LoadValue(tree_, item);
+}
+
+absl::StatusOr<std::optional<StoredValue>> OrderedStore::FindValue(const btree::Key& key,
+                                                                   std::optional<Uuid> item_id) {
+  if (item_id.has_value() && unique()) {
+    return SeekError("item_id", "was given; items of unique keys have none");
+  }
+  SOP_ASSIGN_OR_RETURN(std::optional<std::string> encoded, EncodeForRead(store_, key));
+  if (!encoded.has_value()) return std::nullopt;
+  KeyLookup lookup(store_);
+  std::optional<LookupResult> found;
+  if (item_id.has_value()) {
+    btree::AppendItemId(*item_id, &*encoded);
+    SOP_ASSIGN_OR_RETURN(found, lookup.At(*encoded, txn::ReadMode::kItem, KeyLookup::AcceptAny));
+  } else {
+    SOP_ASSIGN_OR_RETURN(found, lookup.First(*encoded, txn::ReadMode::kItem, KeyLookup::AcceptAny));
+  }
+  if (!found.has_value()) return std::nullopt;
+  SOP_RETURN_IF_ERROR(LoadFor(ItemContent::kItems, &found->item));
+  const bool is_reference = found->item.view().is_reference();
+  SOP_ASSIGN_OR_RETURN(const btree::PackedItem item,
+                       AsPackedItem(store_, found->stored_key, found->item.view()));
+  StoredValue value{item.format,  item.value.size(),           item.item_id, Sequence{item.version},
+                    std::nullopt, std::move(found->item.value)};
+  if ((item.flags & btree::PackedItemFlags::kValueLeftOut) != 0) value.size = item.value_size;
+  if (is_reference) value.checksum = btree::DecodeReference(value.bytes)->checksum;
+  return value;
+}
+
+absl::StatusOr<std::string> OrderedStore::ReadPart(const StoredValue& value,
+                                                   uint64_t offset) const {
+  if (offset >= value.size) return std::string();
+  constexpr uint64_t kPart = persistence::kValuePieceBytes;
+  if (!value.checksum.has_value()) return value.bytes.substr(offset, kPart);
+  const auto reference = btree::DecodeReference(value.bytes);
+  SOP_CHECK(reference.has_value());
+  SOP_ASSIGN_OR_RETURN(std::string piece,
+                       store_.transaction().LoadPiece(tree_, *reference, offset / kPart));
+  if (offset % kPart != 0) piece.erase(0, offset % kPart);
+  return piece;
 }
 
 absl::StatusOr<btree::KeyRange> OrderedStore::SeekKeys(const SeekRequest& request) const {
@@ -211,11 +255,13 @@ absl::Status OrderedStore::FindNeighbours(std::string_view low, std::string_view
   if (cursor->Valid()) {
     SOP_ASSIGN_OR_RETURN(result->previous, AsStoreItem(cursor->key(), cursor->item()));
     result->previous->value.clear();
+    result->previous->left_out_size = 0;
   }
   SOP_RETURN_IF_ERROR(cursor->Seek(high));
   if (cursor->Valid()) {
     SOP_ASSIGN_OR_RETURN(result->next, AsStoreItem(cursor->key(), cursor->item()));
     result->next->value.clear();
+    result->next->left_out_size = 0;
   }
   return absl::OkStatus();
 }

@@ -45,6 +45,8 @@ struct WriteItem {
   std::optional<Uuid> item_id;
   // Absent: empty, or (Remove) any. Not for UpdateKey. Borrowed during the call.
   std::optional<std::string_view> value;
+  // In place of `value` for what adds or replaces: staged for this store (StageValue).
+  std::shared_ptr<const txn::StagedValue> staged = nullptr;
   btree::ValueFormat format = btree::ValueFormat::kBytes;
   // StoreItem::version that the item must still have. Not for additions.
   std::optional<Sequence> expected_version;
@@ -55,6 +57,24 @@ struct WriteReport {
   std::vector<WriteOutcome> outcomes;
   // One per item in a store that is not unique, zero where nothing was found; none in a unique one.
   std::vector<Uuid> item_ids;
+};
+
+// A value where it is kept. Parts of it are read by OrderedStore::ReadPart.
+struct StoredValue {
+  btree::ValueFormat format = btree::ValueFormat::kBytes;
+  uint64_t size = 0;
+  // Zero in a unique store.
+  Uuid item_id;
+  // The commit that last wrote the item; 0 if this transaction did.
+  Sequence version;
+  // Of all bytes, as base::Checksum has it; absent where the value was read already, and so
+  // verified.
+  std::optional<uint64_t> checksum;
+  // The value, or where it is.
+  std::string bytes;
+
+  // Whether both are the same write of the same item.
+  friend bool operator==(const StoredValue&, const StoredValue&) = default;
 };
 
 enum class SeekTarget : uint8_t {
@@ -141,10 +161,19 @@ class OrderedStore {
 
   // --- Reads ---
 
+  // Values above persistence::kMaxWholeValueBytes are left out of what these give; see FindValue.
+
   // Hands the items that are there to `sink`, in the order of `keys`, and returns the positions of
   // the others, ascending. LIMIT_EXCEEDED when `sink` refuses one.
   absl::StatusOr<std::vector<uint32_t>> Get(std::span<const btree::Key> keys, ItemContent content,
                                             ItemSink sink);
+
+  // The value of one item, of any size, to be read by ReadPart; nothing if the item is not there.
+  // Of equal keys the first, or the one with the id. INVALID_ARGUMENT for an id in a unique store.
+  absl::StatusOr<std::optional<StoredValue>> FindValue(const btree::Key& key,
+                                                       std::optional<Uuid> item_id);
+  // Some of its bytes from `offset` on; none at its end. REQUIRES: the item was not written since.
+  absl::StatusOr<std::string> ReadPart(const StoredValue& value, uint64_t offset) const;
 
   // INVALID_ARGUMENT if the target needs a key, or an id is given to one that takes none.
   absl::StatusOr<SeekResult> Seek(const SeekRequest& request);

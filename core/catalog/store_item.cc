@@ -6,6 +6,7 @@ StoreItem::StoreItem(const btree::PackedItem& item)
     : key(item.key_prefix),
       ride_on(item.ride_on),
       value(item.value),
+      left_out_size(item.value_size),
       format(item.format),
       item_id(item.item_id),
       version(Sequence{item.version}) {
@@ -20,6 +21,8 @@ btree::PackedItem StoreItem::view() const {
   item.version = version.value;
   item.item_id = item_id;
   item.format = format;
+  item.value_size = left_out_size;
+  if (left_out_size > 0) item.flags = btree::PackedItemFlags::kValueLeftOut;
   return item;
 }
 

@@ -27,6 +27,8 @@ struct StoreItem {
   std::string key;  // encoded, without item id
   std::string ride_on;
   std::string value;
+  // Of a value that is left out because of its size; 0: it is not.
+  uint64_t left_out_size = 0;
   btree::ValueFormat format = btree::ValueFormat::kBytes;
   // Zero in a unique store.
   Uuid item_id;

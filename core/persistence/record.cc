@@ -44,11 +44,6 @@ void AppendItem(std::string* out, const CommitRecord&, const ValueChange& value)
   AppendOptional(out, value.value);
 }
 
-void AppendItem(std::string* out, const CommitRecord&, const SealedValue& value) {
-  base::AppendVarint(out, value.tree.value);
-  base::AppendVarint(out, value.value_id.value);
-}
-
 void AppendItem(std::string* out, const CommitRecord&, const TreeId& tree) {
   base::AppendVarint(out, tree.value);
 }
@@ -79,7 +74,7 @@ size_t SizeBound(const CommitRecord& record) {
     size += kPerItem + (value.value ? value.value->size() : 0);
   }
   for (const LogicalWrite& write : record.writes) size += kPerItem + write.key.size();
-  return size + kPerItem * (record.sealed_values.size() + record.dropped_trees.size());
+  return size + kPerItem * record.dropped_trees.size();
 }
 
 // Reads the fields of one record. Every getter returns false when its bytes are not what
@@ -97,9 +92,8 @@ class RecordReader {
     }
     record->last.value = record->first.value + count;
     return GetList(*record, &record->nodes) && GetList(*record, &record->rows) &&
-           GetList(*record, &record->values) && GetList(*record, &record->sealed_values) &&
-           GetList(*record, &record->dropped_trees) && GetList(*record, &record->writes) &&
-           reader_.empty();
+           GetList(*record, &record->values) && GetList(*record, &record->dropped_trees) &&
+           GetList(*record, &record->writes) && reader_.empty();
   }
 
  private:
@@ -158,10 +152,6 @@ class RecordReader {
            GetOptional(&value->value);
   }
 
-  bool GetItem(const CommitRecord&, SealedValue* value) {
-    return GetTree(&value->tree) && reader_.GetVarint(&value->value_id.value);
-  }
-
   bool GetItem(const CommitRecord&, TreeId* tree) { return GetTree(tree); }
 
   bool GetItem(const CommitRecord& record, LogicalWrite* write) {
@@ -197,7 +187,6 @@ std::string EncodeRecord(const CommitRecord& record) {
   AppendList(&out, record, record.nodes);
   AppendList(&out, record, record.rows);
   AppendList(&out, record, record.values);
-  AppendList(&out, record, record.sealed_values);
   AppendList(&out, record, record.dropped_trees);
   AppendList(&out, record, record.writes);
   base::AppendLittle64(&out, base::Checksum64(out));

@@ -69,14 +69,6 @@ struct LogicalWrite {
   friend bool operator==(const LogicalWrite&, const LogicalWrite&) = default;
 };
 
-// A value staged and sealed beforehand, to which an item of this commit refers.
-struct SealedValue {
-  TreeId tree;
-  Serial value_id;
-
-  friend bool operator==(const SealedValue&, const SealedValue&) = default;
-};
-
 // What one group of transactions changes, as a unit that is durable whole or not at all.
 // `docs/formats/record.md` has the encoding and golden bytes.
 //
@@ -90,13 +82,12 @@ struct CommitRecord {
   std::vector<NodeChange> nodes;
   std::vector<RowChange> rows;
   std::vector<ValueChange> values;
-  std::vector<SealedValue> sealed_values;
   std::vector<TreeId> dropped_trees;  // every node and value of these trees goes
   // Not stored: nothing in it adds items, so that it may use space kept in reserve.
   bool only_removes = false;
-  // Not stored: the StagedNodes of the storage it is appended to that it refers to, 0 for none.
-  // They become part of the database with it, before `nodes` and `values` are applied.
-  uint64_t staged_nodes = 0;
+  // Not stored: the StagedNodes of the storage it is appended to that it refers to, each once. They
+  // become part of the database with it, before `nodes` and `values` are applied.
+  std::vector<uint64_t> staged;
   std::vector<LogicalWrite> writes;  // may be empty where CommitLog::WantsWrites() is false
 
   friend bool operator==(const CommitRecord&, const CommitRecord&) = default;

@@ -23,7 +23,6 @@ CommitRecord GoldenRecord() {
       {TreeId{9}, NodeId{5}, NodeAction::kRemove, ""}};
   record.rows = {{Space::kMeta, "k", "v"}, {Space::kOutcomes, "gone", std::nullopt}};
   record.values = {{TreeId{7}, Serial{8}, "big"}, {TreeId{7}, Serial{4}, std::nullopt}};
-  record.sealed_values = {{TreeId{7}, Serial{1000}}};
   record.dropped_trees = {TreeId{200}};
   record.writes = {{TreeId{7}, Sequence{300}, WriteKind::kPut, true, "a"},
                    {TreeId{7}, Sequence{301}, WriteKind::kErase, false, "b"}};
@@ -42,12 +41,11 @@ constexpr std::string_view kGoldenHex =
     "02"
     "07080103626967"
     "070400"
-    "0107e807"
     "01c801"
     "02"
     "010107000161"
     "020007010162"
-    "720e189b58979c84";
+    "e17a2a5956e5e1a8";
 
 std::string FromHex(std::string_view hex) {
   std::string out;
@@ -85,9 +83,6 @@ class RandomRecords {
     }
     for (uint64_t i = Below(5); i > 0; --i) {
       record.values.push_back({Tree(), Serial{random_.Next64()}, Perhaps()});
-    }
-    for (uint64_t i = Below(5); i > 0; --i) {
-      record.sealed_values.push_back({Tree(), Serial{random_.Next64()}});
     }
     for (uint64_t i = Below(5); i > 0; --i) record.dropped_trees.push_back(Tree());
     for (uint64_t i = Below(5); i > 0; --i) {

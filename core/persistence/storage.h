@@ -14,6 +14,7 @@
 #include "core/base/ids.h"
 #include "core/persistence/maintenance.h"
 #include "core/persistence/record.h"
+#include "core/persistence/value_reference.h"
 
 namespace sop::persistence {
 
@@ -75,12 +76,13 @@ class StorageSnapshot {
 };
 
 // Nodes and values of ids never used before, written ahead of the record that begins to refer to
-// them: Put..., Seal; then a commit that names id() in `CommitRecord::staged_nodes` makes them
-// permanent. Dropped before that, or left behind by a crash, they are collected: nothing has ever
-// referred to them. Confined to one thread; ReadNode, after Seal, is thread-safe.
+// them: Put..., Seal; then a commit that names id() in `CommitRecord::staged` makes them permanent.
+// Dropped before that, or left behind by a crash, they are collected: nothing has ever referred to
+// them. Confined to one thread; ReadNode and ReadValue, after Seal, are thread-safe.
 class StagedNodes {
  public:
   virtual ~StagedNodes() = default;
+  // Ascends from 1 and is given once in the life of a database; at most kMaxStagedId.
   virtual uint64_t id() const = 0;
   // REQUIRES: not sealed; (tree, node) ascend strictly. kDiskFull, UNAVAILABLE.
   virtual absl::Status PutNode(TreeId tree, NodeId node, std::string_view image) = 0;
@@ -90,6 +92,9 @@ class StagedNodes {
   virtual absl::Status Seal() = 0;
   // REQUIRES: sealed, and neither dropped nor named by a record that removes the node.
   virtual absl::StatusOr<std::optional<std::string>> ReadNode(TreeId tree, NodeId node) const = 0;
+  // The same for a value.
+  virtual absl::StatusOr<std::optional<std::string>> ReadValue(TreeId tree,
+                                                               Serial value_id) const = 0;
 };
 
 // What staged nodes may take from the disk.
@@ -116,41 +121,6 @@ class NodeStore {
 
   // Approximate bytes on disk of one tree.
   virtual absl::StatusOr<uint64_t> ApproximateSize(TreeId tree) = 0;
-};
-
-// Where a sealed value is and how to verify it.
-struct ValueReference {
-  Serial value_id;
-  uint64_t size = 0;
-  uint64_t checksum = 0;  // base::Checksum64 of all bytes
-
-  friend bool operator==(const ValueReference&, const ValueReference&) = default;
-};
-
-// A value being written before any commit refers to it. Stage, Append..., Seal; then a commit whose
-// record names it in `CommitRecord::sealed_values` makes it permanent. Dropped unsealed, discarded
-// or never referenced, it is collected. Confined to one thread.
-class StagedValue {
- public:
-  virtual ~StagedValue() = default;
-  virtual absl::Status Append(std::string_view bytes) = 0;
-  // On OK the bytes are on stable storage and survive a crash until a commit refers to them or
-  // `Discard` / the next start collects them.
-  virtual absl::StatusOr<ValueReference> Seal() = 0;
-};
-
-// Values too large for a commit's own batch. Thread-safe.
-class BlobStore {
- public:
-  virtual ~BlobStore() = default;
-  // Begins a value under a fresh id. kUnimplemented where the storage has no staging yet.
-  virtual absl::StatusOr<std::unique_ptr<StagedValue>> Stage(TreeId tree, Serial value_id) = 0;
-  // Gives up a sealed value that no commit will refer to.
-  virtual absl::Status Discard(TreeId tree, Serial value_id) = 0;
-  // Bytes [offset, offset + size) of a sealed value, cut at its end.
-  virtual absl::StatusOr<std::string> Read(const StorageSnapshot& snapshot, TreeId tree,
-                                           const ValueReference& value, uint64_t offset,
-                                           uint64_t size) = 0;
 };
 
 enum class Durability {
@@ -182,8 +152,7 @@ class CommitLog {
   // Writes `record` atomically if the tail still is `expected_tail`; after Committed, snapshots
   // taken later see it.
   // RESOURCE_EXHAUSTED (kDiskFull): refused, nothing was written, later records may succeed.
-  // FAILED_PRECONDITION (kPreconditionNotMet): refused, a sealed value, or staged nodes, that it
-  // names are not there.
+  // FAILED_PRECONDITION (kPreconditionNotMet): refused, staged nodes that it names are not there.
   // UNAVAILABLE: an fsync or write failed; whether the record survives is unknown and every later
   // Append fails the same way until the database is opened again.
   virtual absl::StatusOr<AppendResult> Append(Sequence expected_tail, const CommitRecord& record,
@@ -194,12 +163,11 @@ class CommitLog {
   virtual bool WantsWrites() const = 0;
 };
 
-// Everything one database needs from below. Implementations own all three. Thread-safe.
+// Everything one database needs from below. Implementations own both. Thread-safe.
 class Storage {
  public:
   virtual ~Storage() = default;
   virtual NodeStore& nodes() = 0;
-  virtual BlobStore& blobs() = 0;
   virtual CommitLog& log() = 0;
   // The database's identity, written when it was created.
   virtual Uuid database_id() const = 0;

@@ -42,6 +42,13 @@ std::shared_ptr<Transaction> Engine::Begin(const TransactionOptions& options) {
                                        options_.limits);
 }
 
+absl::StatusOr<std::unique_ptr<StagedValue>> Engine::StageValue(TreeId tree) {
+  SOP_RETURN_IF_ERROR(health());
+  SOP_ASSIGN_OR_RETURN(auto nodes,
+                       storage_.nodes().StageNodes(persistence::SpaceUse::kAboveReserve));
+  return std::make_unique<StagedValue>(tree, std::move(nodes));
+}
+
 void Engine::Commit(std::shared_ptr<Transaction> transaction, CommitOptions options,
                     absl::AnyInvocable<void(CommitResult)> done) {
   if (transaction->IsEmpty()) {

@@ -87,6 +87,9 @@ class Engine {
   // A transaction on the newest commit acknowledged.
   std::shared_ptr<Transaction> Begin(const TransactionOptions& options);
 
+  // Begins a large value for an item of `tree`. Gone before the engine is. kDiskFull, UNAVAILABLE.
+  absl::StatusOr<std::unique_ptr<StagedValue>> StageValue(TreeId tree);
+
   // Commits; `done` is called once, on a pool thread (in this call for a transaction that wrote
   // nothing or if CommitTurn::kCaller took its turn), never with a lock held. OK: everything is on
   // stable storage (kSynced) and visible to every later Begin. ABORTED: nothing happened, run it

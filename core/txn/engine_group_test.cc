@@ -118,6 +118,34 @@ class EngineGroupTest : public EngineFixture {
   bool paused_ SOP_GUARDED_BY(mu_) = false;
 };
 
+TEST_F(EngineGroupTest, OfTwoLargeValuesOfOneKeyTheLaterStays) {
+  const auto put = [this](char fill) {
+    auto staged = engine_->StageValue(kTree).value();
+    EXPECT_TRUE(staged->Append(std::string(persistence::kMaxWholeValueBytes + 1, fill)).ok());
+    EXPECT_TRUE(staged->Seal().ok());
+    auto transaction = Begin();
+    ItemWrite item;
+    item.staged = std::move(staged);
+    EXPECT_TRUE(transaction->Put(Open(*transaction), "k", item).ok());
+    return transaction;
+  };
+  Pause();
+  auto first = Submit(put('a'));
+  auto second = Submit(put('b'));
+  Resume();
+  EXPECT_TRUE(first.get().status.ok());
+  EXPECT_TRUE(second.get().status.ok());
+  EXPECT_EQ(engine_->statistics().groups, 1U);
+  auto reader = Begin(Mode::kReadOnly);
+  EXPECT_EQ(Get(*reader, "k"), std::string(persistence::kMaxWholeValueBytes + 1, 'b'));
+  uint64_t pieces = 0;
+  const auto snapshot = faulty_->nodes().TakeSnapshot().value();
+  ASSERT_TRUE(
+      snapshot->ScanValues({}, [&](TreeId, Serial, std::string_view) { return ++pieces > 0; })
+          .ok());
+  EXPECT_EQ(pieces, 5U);
+}
+
 TEST_F(EngineGroupTest, CountsOfATreeMadeInTheSameGroupConflict) {
   uint64_t first_count = 1;
   uint64_t second_count = 1;

@@ -34,6 +34,10 @@ struct Limits {
   uint64_t unstaged_writes = 1'000'000;
   uint64_t unstaged_bytes = uint64_t{128} << 20;
 
+  // Staged values to which the writes of one transaction refer at once (LIMIT_EXCEEDED). Their
+  // bytes are on disk already and count nowhere else.
+  uint64_t staged_values = 10'000;
+
   // Memory for a transaction's own writes; beyond it they go to temporary files.
   size_t overlay_memory_bytes = size_t{16} << 20;
 

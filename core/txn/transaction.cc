@@ -6,10 +6,11 @@
 #include <fmt/format.h>
 
 #include "core/base/bytes.h"
-#include "core/base/checksum.h"
+#include "core/base/check.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
 #include "core/btree/tree.h"
+#include "core/txn/value/value_pieces.h"
 
 namespace sop::txn {
 namespace {
@@ -190,18 +191,27 @@ absl::Status Transaction::LoadValue(TreeSlot slot, btree::Item* item) const {
   const TreeId tree = at(slot).id.value_or(TreeId{});
   const auto reference = btree::DecodeReference(item->value);
   if (!reference.has_value()) return Error(Reason::kDamaged, "value reference is damaged");
-  SOP_ASSIGN_OR_RETURN(std::optional<std::string> value,
-                       snapshot_->ReadValue(tree, reference->value_id));
-  if (!value.has_value() || value->size() != reference->size ||
-      base::Checksum64(*value) != reference->checksum) {
-    return snapshot_->Noted(
-        Error(Reason::kDamaged, fmt::format("value {} of {} bytes is damaged or missing",
-                                            reference->value_id.value, reference->size)),
-        tree);
-  }
+  auto value =
+      ReadWhole(*reference, [&](uint64_t i) { return ReadPiece(at(slot), *reference, i); });
+  if (!value.ok()) return snapshot_->Noted(value.status(), tree);
   item->value = *std::move(value);
   item->flags &= static_cast<uint8_t>(~btree::kItemValueIsReference);
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<std::string>> Transaction::ReadPiece(
+    const Tree& tree, const persistence::ValueReference& value, uint64_t i) const {
+  const auto own = staged_values_.find(value.value_id);
+  if (own != staged_values_.end()) return own->second->ReadPiece(i);
+  return snapshot_->ReadValue(tree.id.value_or(TreeId{}), value.piece(i));
+}
+
+absl::StatusOr<std::string> Transaction::LoadPiece(TreeSlot slot,
+                                                   const persistence::ValueReference& value,
+                                                   uint64_t i) const {
+  SOP_ASSIGN_OR_RETURN(std::optional<std::string> piece, ReadPiece(at(slot), value, i));
+  if (piece.has_value() && piece->size() == value.piece_size(i)) return *std::move(piece);
+  return snapshot_->Noted(PieceDamaged(value), at(slot).id.value_or(TreeId{}));
 }
 
 absl::Status Transaction::CheckWritable(uint64_t bytes) const {
@@ -224,6 +234,21 @@ absl::Status Transaction::CheckWritable(uint64_t bytes) const {
                   {"limit_name", "transaction_bytes"}});
   }
   return absl::OkStatus();
+}
+
+absl::Status Transaction::CheckStaged(const Tree& tree, const StagedValue& value) const {
+  SOP_CHECK(value.sealed());
+  if (tree.id != value.tree()) {
+    return Error(Reason::kInternal,
+                 fmt::format("a value staged for tree {} is put into another", value.tree().value));
+  }
+  if (staged_values_.size() < limits_.staged_values) return absl::OkStatus();
+  return Error(
+      Reason::kLimitExceeded,
+      fmt::format("transaction {} refers to {} values above {} bytes, the limit is {}",
+                  id_.ToString(), staged_values_.size(), persistence::kMaxWholeValueBytes,
+                  limits_.staged_values),
+      {{"limit", fmt::format("{}", limits_.staged_values)}, {"limit_name", "staged_values"}});
 }
 
 // What is left of the key by `before`, which has it in the overlay, with `write` on top.
@@ -266,9 +291,14 @@ absl::Status Transaction::Write(TreeSlot slot, std::string_view key, OwnWrite wr
       write.ride_on = joined->ride_on;
       write.value = joined->value;
       write.out_of_node = before.out_of_node;
+      write.staged = before.staged;
       write.counter = (joined->flags & btree::kItemIsCounter) != 0;
       write.late_key_offset = before.late_key_offset;
       write.late_value_offset = before.late_value_offset;
+    }
+    if (before.staged && write.value != before.value) {
+      const auto given_up = btree::DecodeReference(before.value);
+      if (given_up.has_value()) staged_values_.erase(given_up->value_id);
     }
     if (before.change == ChangeKind::kStructural) write.change = ChangeKind::kStructural;
   } else {
@@ -286,6 +316,16 @@ absl::Status Transaction::Put(TreeSlot slot, std::string_view key, const ItemWri
   write.change = change;
   write.format = item.format;
   write.ride_on = item.ride_on;
+  if (item.staged != nullptr) {
+    SOP_RETURN_IF_ERROR(CheckStaged(at(slot), *item.staged));
+    const persistence::ValueReference& reference = item.staged->reference();
+    const std::string encoded = btree::EncodeReference(reference);
+    write.staged = true;
+    write.value = encoded;
+    SOP_RETURN_IF_ERROR(Write(slot, key, write));
+    staged_values_[reference.value_id] = item.staged;
+    return absl::OkStatus();
+  }
   write.value = item.value;
   write.out_of_node = item.placement == Placement::kOutOfNode;
   if (!item.late_key_offset.has_value() && !item.late_value_offset.has_value()) {

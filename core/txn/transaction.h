@@ -20,6 +20,7 @@
 #include "core/txn/overlay/own_write.h"
 #include "core/txn/read_set.h"
 #include "core/txn/snapshot.h"
+#include "core/txn/value/staged_value.h"
 
 namespace sop::txn {
 
@@ -60,6 +61,8 @@ struct ItemWrite {
   std::string_view ride_on;
   std::string_view value;
   Placement placement = Placement::kInNode;
+  // In place of `value` and `placement`: sealed, and of the same tree.
+  std::shared_ptr<const StagedValue> staged = nullptr;
   // Where in the key or value (big endian, 8 bytes) the committer writes the commit's Serial:
   // numbers that are unique in the database and ascend in commit order. Reads of one's own write
   // see a placeholder there until then, above every Serial.
@@ -121,6 +124,10 @@ class Transaction {
                                                 Tracking tracking = Tracking::kTracked);
   // Replaces a reference by the value itself. DATA_LOSS if size or checksum differ.
   absl::Status LoadValue(TreeSlot tree, btree::Item* item) const;
+  // Piece i of a value to which an item of the tree refers. DATA_LOSS if it is not there or as long
+  // as it must be.
+  absl::StatusOr<std::string> LoadPiece(TreeSlot tree, const persistence::ValueReference& value,
+                                        uint64_t i) const;
 
   // --- Writes --- (READ_ONLY_TRANSACTION; LIMIT_EXCEEDED above Limits; kDiskFull from spilling)
 
@@ -163,6 +170,10 @@ class Transaction {
   bool Tracks(Tracking tracking) const;
   absl::Status CoarsenIfNeeded();
   absl::Status CheckWritable(uint64_t bytes) const;
+  absl::Status CheckStaged(const Tree& tree, const StagedValue& value) const;
+  absl::StatusOr<std::optional<std::string>> ReadPiece(const Tree& tree,
+                                                       const persistence::ValueReference& value,
+                                                       uint64_t i) const;
   absl::Status Write(TreeSlot tree, std::string_view key, OwnWrite write);
   absl::StatusOr<std::optional<btree::Item>> Join(TreeSlot tree, std::string_view key,
                                                   const OwnWrite& before, const OwnWrite& write);
@@ -185,6 +196,8 @@ class Transaction {
   uint64_t write_count_ = 0;
   uint64_t write_bytes_ = 0;
   uint32_t late_keys_ = 0;
+  // Those to which the overlay refers.
+  StagedValues staged_values_;
   bool only_erases_ = true;
   std::string payload_;  // of the last write, its memory to be used again
 };

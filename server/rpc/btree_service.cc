@@ -1,6 +1,8 @@
 #include "server/rpc/btree_service.h"
 
 #include "server/rpc/scan_call.h"
+#include "server/rpc/value/put_value_call.h"
+#include "server/rpc/value/read_value_call.h"
 #include "server/rpc/watch/watch_call.h"
 
 namespace sop::rpc {
@@ -59,6 +61,18 @@ grpc::ServerUnaryReactor* BtreeService::Sample(grpc::CallbackServerContext* cont
 grpc::ServerWriteReactor<grpc::ByteBuffer>* BtreeService::Scan(grpc::CallbackServerContext* context,
                                                                const grpc::ByteBuffer* request) {
   return new ScanCall(parts_, *context, *request);
+}
+
+grpc::ServerReadReactor<v1::PutValueRequest>* BtreeService::PutValue(
+    grpc::CallbackServerContext* context, v1::PutValueResponse* response) {
+  auto* const call = new PutValueCall(parts_, runner_, *context, response);
+  call->Start();
+  return call;
+}
+
+grpc::ServerWriteReactor<v1::ReadValueResponse>* BtreeService::ReadValue(
+    grpc::CallbackServerContext* context, const v1::ReadValueRequest* request) {
+  return new ReadValueCall(parts_, *context, *request);
 }
 
 grpc::ServerWriteReactor<v1::WatchResponse>* BtreeService::Watch(

@@ -38,6 +38,10 @@ class BtreeService
                                    v1::SampleResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchResponse>* Watch(grpc::CallbackServerContext* context,
                                                      const v1::WatchRequest* request) override;
+  grpc::ServerReadReactor<v1::PutValueRequest>* PutValue(grpc::CallbackServerContext* context,
+                                                         v1::PutValueResponse* response) override;
+  grpc::ServerWriteReactor<v1::ReadValueResponse>* ReadValue(
+      grpc::CallbackServerContext* context, const v1::ReadValueRequest* request) override;
   using Base::Scan;
   // Its messages are put together by the call itself.
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Scan(grpc::CallbackServerContext* context,

@@ -59,6 +59,13 @@ CallScope::CallScope(Dispatcher& dispatcher, const Method& method, Arrival arriv
 CallScope::~CallScope() { dispatcher_.metrics().requests_in_flight().Decrement(); }
 
 absl::Status CallScope::AdmitMessage(const google::protobuf::Message& request) {
+  SOP_RETURN_IF_ERROR(CheckPart(request));
+  SOP_RETURN_IF_ERROR(admitted_.Enter(static_cast<int64_t>(request.ByteSizeLong())));
+  SOP_RETURN_IF_ERROR(context_.CheckWanted());
+  return dispatcher_.authorizer().Check(context_, context_.method().permission);
+}
+
+absl::Status CallScope::CheckPart(const google::protobuf::Message& request) {
   const auto size = static_cast<int64_t>(request.ByteSizeLong());
   request_bytes_ += size;
   if (size > Dispatcher::kMaxMessageBytes) {
@@ -72,9 +79,7 @@ absl::Status CallScope::AdmitMessage(const google::protobuf::Message& request) {
          {"size", fmt::format("{}", size)},
          {"use", twin.empty() ? "several messages" : twin}});
   }
-  SOP_RETURN_IF_ERROR(admitted_.Enter(size));
-  SOP_RETURN_IF_ERROR(context_.CheckWanted());
-  return dispatcher_.authorizer().Check(context_, context_.method().permission);
+  return absl::OkStatus();
 }
 
 void CallScope::Note(const absl::Status& status) {

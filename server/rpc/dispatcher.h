@@ -108,6 +108,9 @@ class CallScope {
     return AdmitMessage(request);
   }
 
+  // A further message of a stream that was admitted: MESSAGE_TOO_LARGE.
+  absl::Status CheckPart(const google::protobuf::Message& message);
+
   // Notes how a commit for the call went, a lost one too.
   void NoteCommit(const txn::CommitResult& result);
   // Notes how the call ends. Call once, right before the answer is sent.

@@ -69,28 +69,6 @@ class FaultInjectingSnapshot : public StorageSnapshot {
   const std::shared_ptr<const StorageSnapshot> base_;
 };
 
-// Confined to one thread.
-class FaultInjectingStagedValue : public persistence::StagedValue {
- public:
-  FaultInjectingStagedValue(const FaultInjectingStorage& storage,
-                            std::unique_ptr<persistence::StagedValue> base)
-      : storage_(storage), base_(std::move(base)) {}
-
-  absl::Status Append(std::string_view bytes) override {
-    SOP_RETURN_IF_ERROR(storage_.StrikeStatus(FaultPoint::kStagedAppend));
-    return base_->Append(bytes);
-  }
-
-  absl::StatusOr<persistence::ValueReference> Seal() override {
-    SOP_RETURN_IF_ERROR(storage_.StrikeStatus(FaultPoint::kSeal));
-    return base_->Seal();
-  }
-
- private:
-  const FaultInjectingStorage& storage_;
-  const std::unique_ptr<persistence::StagedValue> base_;
-};
-
 // Stages through the decorated storage. Confined to one thread.
 class FaultInjectingStagedNodes : public persistence::StagedNodes {
  public:
@@ -104,6 +82,7 @@ class FaultInjectingStagedNodes : public persistence::StagedNodes {
     return base_->PutNode(tree, node, image);
   }
   absl::Status PutValue(TreeId tree, Serial value_id, std::string_view value) override {
+    SOP_RETURN_IF_ERROR(storage_.StrikeStatus(FaultPoint::kPutValue));
     return base_->PutValue(tree, value_id, value);
   }
   absl::Status Seal() override {
@@ -113,6 +92,11 @@ class FaultInjectingStagedNodes : public persistence::StagedNodes {
   absl::StatusOr<std::optional<std::string>> ReadNode(TreeId tree, NodeId node) const override {
     SOP_RETURN_IF_ERROR(storage_.StrikeStatus(FaultPoint::kReadNode));
     return base_->ReadNode(tree, node);
+  }
+  absl::StatusOr<std::optional<std::string>> ReadValue(TreeId tree,
+                                                       Serial value_id) const override {
+    SOP_RETURN_IF_ERROR(storage_.StrikeStatus(FaultPoint::kReadValue));
+    return base_->ReadValue(tree, value_id);
   }
 
  private:
@@ -239,27 +223,6 @@ absl::StatusOr<uint64_t> FaultInjectingStorage::FreeBytes() {
 
 absl::StatusOr<uint64_t> FaultInjectingStorage::ApproximateSize(TreeId tree) {
   return base_->nodes().ApproximateSize(tree);
-}
-
-absl::StatusOr<std::unique_ptr<persistence::StagedValue>> FaultInjectingStorage::Stage(
-    TreeId tree, Serial value_id) {
-  SOP_RETURN_IF_ERROR(StrikeStatus(FaultPoint::kStage));
-  SOP_ASSIGN_OR_RETURN(auto staged, base_->blobs().Stage(tree, value_id));
-  return std::make_unique<FaultInjectingStagedValue>(*this, std::move(staged));
-}
-
-absl::Status FaultInjectingStorage::Discard(TreeId tree, Serial value_id) {
-  return base_->blobs().Discard(tree, value_id);
-}
-
-absl::StatusOr<std::string> FaultInjectingStorage::Read(const StorageSnapshot& snapshot,
-                                                        TreeId tree,
-                                                        const persistence::ValueReference& value,
-                                                        uint64_t offset, uint64_t size) {
-  SOP_RETURN_IF_ERROR(StrikeStatus(FaultPoint::kReadValue));
-  // Every snapshot given out here is of this class.
-  const auto& ours = static_cast<const FaultInjectingSnapshot&>(snapshot);
-  return base_->blobs().Read(ours.base(), tree, value, offset, size);
 }
 
 }  // namespace sop::memory

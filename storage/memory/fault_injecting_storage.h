@@ -20,11 +20,9 @@ enum class FaultPoint {
   kReadRow,
   kScanRows,
   kReadValue,
-  kStage,
-  kStagedAppend,
-  kSeal,
   kStageNodes,
   kPutNode,
+  kPutValue,
   kSealNodes,
 };
 
@@ -58,7 +56,6 @@ struct Fault {
 // Thread-safe.
 class FaultInjectingStorage : public persistence::Storage,
                               private persistence::NodeStore,
-                              private persistence::BlobStore,
                               private persistence::CommitLog {
  public:
   explicit FaultInjectingStorage(std::unique_ptr<persistence::Storage> base);
@@ -79,7 +76,6 @@ class FaultInjectingStorage : public persistence::Storage,
   absl::Status StrikeStatus(FaultPoint point) const SOP_EXCLUDES(mu_);
 
   persistence::NodeStore& nodes() override { return *this; }
-  persistence::BlobStore& blobs() override { return *this; }
   persistence::CommitLog& log() override { return *this; }
   Uuid database_id() const override { return base_->database_id(); }
   persistence::Storage& base() { return *base_; }
@@ -90,13 +86,6 @@ class FaultInjectingStorage : public persistence::Storage,
       persistence::SpaceUse use) override;
   absl::StatusOr<uint64_t> FreeBytes() override;
   absl::StatusOr<uint64_t> ApproximateSize(TreeId tree) override;
-
-  absl::StatusOr<std::unique_ptr<persistence::StagedValue>> Stage(TreeId tree,
-                                                                  Serial value_id) override;
-  absl::Status Discard(TreeId tree, Serial value_id) override;
-  absl::StatusOr<std::string> Read(const persistence::StorageSnapshot& snapshot, TreeId tree,
-                                   const persistence::ValueReference& value, uint64_t offset,
-                                   uint64_t size) override;
 
   Sequence Tail() const override { return base_->log().Tail(); }
   absl::StatusOr<persistence::AppendResult> Append(Sequence expected_tail,

@@ -111,17 +111,21 @@ TEST_F(FaultInjectingStorageTest, ReadsAreStruckThroughSnapshots) {
 }
 
 TEST_F(FaultInjectingStorageTest, StagingIsStruck) {
-  Arm(FaultPoint::kStage, 1, FaultAction::kRefuse, broken_);
-  Arm(FaultPoint::kStagedAppend, 1, FaultAction::kRefuse, full_);
-  Arm(FaultPoint::kSeal, 1, FaultAction::kRefuse, full_);
-  EXPECT_EQ(storage_.blobs().Stage(TreeId{1}, Serial{1}).status(), broken_);
-  auto staged = storage_.blobs().Stage(TreeId{1}, Serial{1}).value();
-  EXPECT_EQ(staged->Append("x"), full_);
-  EXPECT_TRUE(staged->Append("x").ok());
-  EXPECT_EQ(staged->Seal().status(), full_);
-  const auto reference = staged->Seal().value();
-  const auto snapshot = storage_.nodes().TakeSnapshot().value();
-  EXPECT_EQ(storage_.blobs().Read(*snapshot, TreeId{1}, reference, 0, 1).value(), "x");
+  Arm(FaultPoint::kStageNodes, 1, FaultAction::kRefuse, broken_);
+  Arm(FaultPoint::kPutValue, 1, FaultAction::kRefuse, full_);
+  Arm(FaultPoint::kSealNodes, 1, FaultAction::kRefuse, full_);
+  const auto stage = [this] {
+    return storage_.nodes().StageNodes(persistence::SpaceUse::kAboveReserve);
+  };
+  EXPECT_EQ(stage().status(), broken_);
+  auto staged = stage().value();
+  EXPECT_EQ(staged->PutValue(TreeId{1}, Serial{1}, "x"), full_);
+  EXPECT_TRUE(staged->PutValue(TreeId{1}, Serial{1}, "x").ok());
+  EXPECT_EQ(staged->Seal(), full_);
+  EXPECT_TRUE(staged->Seal().ok());
+  Arm(FaultPoint::kReadValue, 1, FaultAction::kRefuse, broken_);
+  EXPECT_EQ(staged->ReadValue(TreeId{1}, Serial{1}).status(), broken_);
+  EXPECT_EQ(staged->ReadValue(TreeId{1}, Serial{1}).value(), "x");
 }
 
 TEST_F(FaultInjectingStorageTest, InterruptionMayCallTheStorage) {

@@ -70,33 +70,33 @@ absl::StatusOr<AppendResult> MemoryState::Append(Sequence expected_tail, const C
 }
 
 absl::Status MemoryState::CheckReferences(const CommitRecord& record) const {
-  for (const persistence::SealedValue& value : record.sealed_values) {
-    if (pending_.count({value.tree, value.value_id}) > 0) continue;
-    return Error(Reason::kPreconditionNotMet, fmt::format("value {} of tree {} is not sealed",
-                                                          value.value_id.value, value.tree.value));
-  }
-  if (record.staged_nodes != 0 && staged_.count(record.staged_nodes) == 0) {
-    return Error(Reason::kPreconditionNotMet,
-                 fmt::format("staged nodes {} are not there", record.staged_nodes));
+  for (const uint64_t id : record.staged) {
+    if (staged_.count(id) > 0) continue;
+    return Error(Reason::kPreconditionNotMet, fmt::format("staged nodes {} are not there", id));
   }
   return absl::OkStatus();
 }
 
 void MemoryState::TakeStaged(const CommitRecord& record) {
-  if (record.staged_nodes == 0) return;
-  Staged staged = std::move(staged_.extract(record.staged_nodes).mapped());
-  for (auto& [key, image] : staged.nodes) {
-    nodes_.Set(key, record.last, Share(std::move(image)), readers_);
-  }
-  for (auto& [key, value] : staged.values) {
-    values_.Set(key, record.last, Share(std::move(value)), readers_);
+  for (const uint64_t id : record.staged) {
+    Staged staged = std::move(staged_.extract(id).mapped());
+    for (auto& [key, image] : staged.nodes) {
+      nodes_.Set(key, record.last, Share(std::move(image)), readers_);
+    }
+    for (auto& [key, value] : staged.values) {
+      values_.Set(key, record.last, Share(std::move(value)), readers_);
+    }
   }
 }
 
-uint64_t MemoryState::AddStaged(Staged staged) {
+uint64_t MemoryState::NextStagedId() {
   const base::MutexLock lock(mu_);
-  staged_.emplace(next_staged_, std::move(staged));
   return next_staged_++;
+}
+
+void MemoryState::AddStaged(uint64_t id, Staged staged) {
+  const base::MutexLock lock(mu_);
+  staged_.emplace(id, std::move(staged));
 }
 
 void MemoryState::RemoveStaged(uint64_t id) {
@@ -146,11 +146,6 @@ void MemoryState::ChangeRows(const CommitRecord& record) {
 void MemoryState::ChangeValues(const CommitRecord& record) {
   for (const persistence::ValueChange& value : record.values) {
     values_.Set({value.tree, value.value_id}, record.last, Share(value.value), readers_);
-  }
-  for (const persistence::SealedValue& value : record.sealed_values) {
-    auto pending = pending_.extract({value.tree, value.value_id});
-    if (pending.empty()) continue;  // named twice
-    values_.Set(pending.key(), record.last, std::move(pending.mapped().value), readers_);
   }
 }
 
@@ -267,42 +262,9 @@ uint64_t MemoryState::ApproximateSize(TreeId tree) const {
   return size;
 }
 
-absl::Status MemoryState::AddPending(const void* owner, TreeId tree, Serial value_id,
-                                     std::string value) {
-  const ValueKey key{tree, value_id};
-  const base::MutexLock lock(mu_);
-  if (values_.Get(key, tail_) != nullptr || pending_.count(key) > 0) {
-    return Error(Reason::kKeyExists,
-                 fmt::format("value {} of tree {} is there already", value_id.value, tree.value));
-  }
-  pending_.emplace(key, Pending{owner, Share(std::move(value))});
-  return absl::OkStatus();
-}
-
-void MemoryState::RemovePending(TreeId tree, Serial value_id) {
-  const base::MutexLock lock(mu_);
-  pending_.erase({tree, value_id});
-}
-
-void MemoryState::RemovePendingOf(const void* owner) {
-  const base::MutexLock lock(mu_);
-  std::erase_if(pending_, [owner](const auto& entry) { return entry.second.owner == owner; });
-}
-
-std::optional<std::string> MemoryState::ReadPending(TreeId tree, Serial value_id) const {
-  const base::MutexLock lock(mu_);
-  const auto entry = pending_.find({tree, value_id});
-  return entry == pending_.end() ? std::nullopt : Copy(entry->second.value);
-}
-
 size_t MemoryState::VersionCount() const {
   const base::MutexLock lock(mu_);
   return nodes_.VersionCount() + rows_.VersionCount() + values_.VersionCount();
-}
-
-size_t MemoryState::PendingCount() const {
-  const base::MutexLock lock(mu_);
-  return pending_.size();
 }
 
 }  // namespace sop::memory

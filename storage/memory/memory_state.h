@@ -26,8 +26,8 @@ class MemoryState {
   Uuid database_id() const { return database_id_; }
   Sequence Tail() const SOP_EXCLUDES(mu_);
 
-  // See CommitLog::Append. FAILED_PRECONDITION (kPreconditionNotMet): a sealed value that the
-  // record names is not there; nothing was written. `*view` is the reader of whoever appends: it
+  // See CommitLog::Append. FAILED_PRECONDITION (kPreconditionNotMet): staged nodes that the
+  // record names are not there; nothing was written. `*view` is the reader of whoever appends: it
   // moves to the tail that the result tells of.
   absl::StatusOr<persistence::AppendResult> Append(Sequence expected_tail,
                                                    const persistence::CommitRecord& record,
@@ -59,38 +59,25 @@ class MemoryState {
       SOP_EXCLUDES(mu_);
   uint64_t ApproximateSize(TreeId tree) const SOP_EXCLUDES(mu_);
 
-  // Values sealed and not yet referenced, which belong to the storage that sealed them.
-  // ALREADY_EXISTS (kKeyExists): the id has been used in that tree.
-  absl::Status AddPending(const void* owner, TreeId tree, Serial value_id, std::string value)
-      SOP_EXCLUDES(mu_);
-  void RemovePending(TreeId tree, Serial value_id) SOP_EXCLUDES(mu_);
-  // What a restart does: nothing refers to what `owner` left behind.
-  void RemovePendingOf(const void* owner) SOP_EXCLUDES(mu_);
-  std::optional<std::string> ReadPending(TreeId tree, Serial value_id) const SOP_EXCLUDES(mu_);
-
   // Nodes and values that wait for the record that refers to them; see StagedNodes.
   struct Staged {
     std::map<std::pair<TreeId, NodeId>, std::string> nodes;
     std::map<std::pair<TreeId, Serial>, std::string> values;
   };
-  // The id under which a record may name `staged`.
-  uint64_t AddStaged(Staged staged) SOP_EXCLUDES(mu_);
+  // A number that was never given before.
+  uint64_t NextStagedId() SOP_EXCLUDES(mu_);
+  // From now on a record may name `staged` by `id`.
+  void AddStaged(uint64_t id, Staged staged) SOP_EXCLUDES(mu_);
   // Nothing if a record has taken it.
   void RemoveStaged(uint64_t id) SOP_EXCLUDES(mu_);
   size_t StagedCount() const SOP_EXCLUDES(mu_);
 
   size_t VersionCount() const SOP_EXCLUDES(mu_);
-  size_t PendingCount() const SOP_EXCLUDES(mu_);
 
  private:
   using NodeKey = std::pair<TreeId, NodeId>;
   using RowKey = std::pair<persistence::Space, std::string>;
   using ValueKey = std::pair<TreeId, Serial>;
-  struct Pending {
-    const void* owner;
-    VersionedMap<ValueKey>::Bytes value;
-  };
-
   void MoveReader(Sequence to, Sequence* reader) SOP_REQUIRES(mu_);
   std::vector<persistence::CommitRecord> RecordsFrom(Sequence expected_tail) const
       SOP_REQUIRES(mu_);
@@ -113,7 +100,6 @@ class MemoryState {
   VersionedMap<NodeKey> nodes_ SOP_GUARDED_BY(mu_);
   VersionedMap<RowKey> rows_ SOP_GUARDED_BY(mu_);
   VersionedMap<ValueKey> values_ SOP_GUARDED_BY(mu_);
-  std::map<ValueKey, Pending> pending_ SOP_GUARDED_BY(mu_);
   std::map<uint64_t, Staged> staged_ SOP_GUARDED_BY(mu_);
   uint64_t next_staged_ SOP_GUARDED_BY(mu_) = 1;
 };

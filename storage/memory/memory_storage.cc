@@ -14,7 +14,6 @@ namespace sop::memory {
 
 using persistence::Space;
 using persistence::StorageSnapshot;
-using persistence::ValueReference;
 
 namespace {
 
@@ -72,77 +71,49 @@ class MemorySnapshot : public StorageSnapshot {
   const Sequence sequence_;
 };
 
-// Gathers a value and hands it to the state when it is sealed. Confined to one thread.
-class MemoryStagedValue : public persistence::StagedValue {
- public:
-  MemoryStagedValue(std::shared_ptr<MemoryState> state, const void* owner, TreeId tree,
-                    Serial value_id)
-      : state_(std::move(state)), owner_(owner), tree_(tree), value_id_(value_id) {}
-
-  absl::Status Append(std::string_view bytes) override {
-    if (sealed_) return Sealed();
-    value_.append(bytes);
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<ValueReference> Seal() override {
-    if (sealed_) return Sealed();
-    sealed_ = true;
-    const ValueReference reference{value_id_, value_.size(), base::Checksum64(value_)};
-    SOP_RETURN_IF_ERROR(state_->AddPending(owner_, tree_, value_id_, std::move(value_)));
-    return reference;
-  }
-
- private:
-  absl::Status Sealed() const {
-    return Error(Reason::kPreconditionNotMet,
-                 fmt::format("value {} of tree {} is sealed", value_id_.value, tree_.value));
-  }
-
-  const std::shared_ptr<MemoryState> state_;
-  const void* const owner_;
-  const TreeId tree_;
-  const Serial value_id_;
-  std::string value_;
-  bool sealed_ = false;
-};
-
 // Gathers nodes and hands them to the state when they are sealed. Confined to one thread.
 class MemoryStagedNodes : public persistence::StagedNodes {
  public:
-  explicit MemoryStagedNodes(std::shared_ptr<MemoryState> state) : state_(std::move(state)) {}
-  ~MemoryStagedNodes() override {
-    if (id_ != 0) state_->RemoveStaged(id_);
-  }
+  explicit MemoryStagedNodes(std::shared_ptr<MemoryState> state)
+      : state_(std::move(state)), id_(state_->NextStagedId()) {}
+  ~MemoryStagedNodes() override { state_->RemoveStaged(id_); }
   MemoryStagedNodes(const MemoryStagedNodes&) = delete;
   MemoryStagedNodes& operator=(const MemoryStagedNodes&) = delete;
 
   uint64_t id() const override { return id_; }
   absl::Status PutNode(TreeId tree, NodeId node, std::string_view image) override {
-    SOP_CHECK(id_ == 0 &&
+    SOP_CHECK(!sealed_ &&
               (staged_.nodes.empty() || staged_.nodes.rbegin()->first < std::pair(tree, node)));
     staged_.nodes.emplace(std::pair(tree, node), image);
     return absl::OkStatus();
   }
   absl::Status PutValue(TreeId tree, Serial value_id, std::string_view value) override {
-    SOP_CHECK(id_ == 0 && (staged_.values.empty() ||
+    SOP_CHECK(!sealed_ && (staged_.values.empty() ||
                            staged_.values.rbegin()->first < std::pair(tree, value_id)));
     staged_.values.emplace(std::pair(tree, value_id), value);
     return absl::OkStatus();
   }
   absl::Status Seal() override {
-    id_ = state_->AddStaged(staged_);
+    SOP_CHECK(!sealed_);
+    sealed_ = true;
+    state_->AddStaged(id_, staged_);
     return absl::OkStatus();
   }
   absl::StatusOr<std::optional<std::string>> ReadNode(TreeId tree, NodeId node) const override {
     const auto at = staged_.nodes.find({tree, node});
     return at == staged_.nodes.end() ? std::nullopt : std::optional(at->second);
   }
+  absl::StatusOr<std::optional<std::string>> ReadValue(TreeId tree,
+                                                       Serial value_id) const override {
+    const auto at = staged_.values.find({tree, value_id});
+    return at == staged_.values.end() ? std::nullopt : std::optional(at->second);
+  }
 
  private:
   const std::shared_ptr<MemoryState> state_;
+  const uint64_t id_;
   MemoryState::Staged staged_;
-  uint64_t id_ = 0;
+  bool sealed_ = false;
 };
 
 }  // namespace
@@ -153,7 +124,6 @@ MemoryStorage::MemoryStorage(std::shared_ptr<MemoryState> state, persistence::Ap
 MemoryStorage::~MemoryStorage() {
   const base::MutexLock lock(view_mu_);
   state_->RemoveReader(view_);
-  state_->RemovePendingOf(this);
 }
 
 std::unique_ptr<MemoryStorage> MemoryStorage::Create(persistence::ApplyFunction apply,
@@ -181,31 +151,6 @@ absl::StatusOr<uint64_t> MemoryStorage::FreeBytes() { return std::numeric_limits
 
 absl::StatusOr<uint64_t> MemoryStorage::ApproximateSize(TreeId tree) {
   return state_->ApproximateSize(tree);
-}
-
-absl::StatusOr<std::unique_ptr<persistence::StagedValue>> MemoryStorage::Stage(TreeId tree,
-                                                                               Serial value_id) {
-  return std::make_unique<MemoryStagedValue>(state_, this, tree, value_id);
-}
-
-absl::Status MemoryStorage::Discard(TreeId tree, Serial value_id) {
-  state_->RemovePending(tree, value_id);
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::string> MemoryStorage::Read(const StorageSnapshot& snapshot, TreeId tree,
-                                                const ValueReference& value, uint64_t offset,
-                                                uint64_t size) {
-  SOP_ASSIGN_OR_RETURN(std::optional<std::string> bytes, snapshot.ReadValue(tree, value.value_id));
-  // A transaction reads what it sealed itself before any snapshot sees it.
-  if (!bytes.has_value()) bytes = state_->ReadPending(tree, value.value_id);
-  if (!bytes.has_value() || bytes->size() != value.size ||
-      base::Checksum64(*bytes) != value.checksum) {
-    return Error(Reason::kDamaged, fmt::format("value {} of tree {} is not what its item refers to",
-                                               value.value_id.value, tree.value));
-  }
-  if (offset >= bytes->size()) return std::string();
-  return bytes->substr(offset, size);
 }
 
 absl::StatusOr<persistence::AppendResult> MemoryStorage::Append(

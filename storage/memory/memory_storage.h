@@ -17,11 +17,9 @@ namespace sop::memory {
 // 2. Several storages may share one state; each is then one committer on one log.
 // 3. A storage sees what it appended and what TailMoved told it of, nothing newer: its tail and its
 //    snapshots stand still while others append.
-// 4. Closing a storage collects the values it sealed and no commit refers to.
 // Thread-safe.
 class MemoryStorage : public persistence::Storage,
                       private persistence::NodeStore,
-                      private persistence::BlobStore,
                       private persistence::CommitLog {
  public:
   // `state` is shared with the snapshots taken here, which may outlive this.
@@ -35,7 +33,6 @@ class MemoryStorage : public persistence::Storage,
                                                base::Random& random);
 
   persistence::NodeStore& nodes() override { return *this; }
-  persistence::BlobStore& blobs() override { return *this; }
   persistence::CommitLog& log() override { return *this; }
   Uuid database_id() const override { return state_->database_id(); }
 
@@ -48,13 +45,6 @@ class MemoryStorage : public persistence::Storage,
       persistence::SpaceUse use) override;
   absl::StatusOr<uint64_t> FreeBytes() override;
   absl::StatusOr<uint64_t> ApproximateSize(TreeId tree) override;
-
-  absl::StatusOr<std::unique_ptr<persistence::StagedValue>> Stage(TreeId tree,
-                                                                  Serial value_id) override;
-  absl::Status Discard(TreeId tree, Serial value_id) override;
-  absl::StatusOr<std::string> Read(const persistence::StorageSnapshot& snapshot, TreeId tree,
-                                   const persistence::ValueReference& value, uint64_t offset,
-                                   uint64_t size) override;
 
   Sequence Tail() const override SOP_EXCLUDES(view_mu_);
   absl::StatusOr<persistence::AppendResult> Append(Sequence expected_tail,

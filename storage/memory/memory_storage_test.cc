@@ -98,19 +98,5 @@ TEST_F(MemoryStorageTest, VersionsAreForgottenOnceNoSnapshotSeesThem) {
   EXPECT_EQ(state_->VersionCount(), 2U);
 }
 
-TEST_F(MemoryStorageTest, ClosingCollectsSealedValuesThatNoCommitRefersTo) {
-  auto storage = std::make_unique<MemoryStorage>(state_, Concatenate);
-  auto staged = storage->blobs().Stage(TreeId{1}, Serial{5}).value();
-  ASSERT_TRUE(staged->Append("abc").ok());
-  ASSERT_TRUE(staged->Seal().ok());
-  EXPECT_EQ(state_->PendingCount(), 1U);
-  storage.reset();
-  EXPECT_EQ(state_->PendingCount(), 0U);
-  CommitRecord record = RecordAfter(Sequence{0});
-  record.sealed_values = {{TreeId{1}, Serial{5}}};
-  EXPECT_EQ(ReasonOf(Commit(storage_, record).status()), Reason::kPreconditionNotMet);
-  EXPECT_EQ(state_->Tail(), Sequence{0});
-}
-
 }  // namespace
 }  // namespace sop::memory

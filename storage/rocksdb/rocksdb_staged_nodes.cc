@@ -78,6 +78,23 @@ absl::StatusOr<std::vector<StagedRange>> DecodePending(std::string_view bytes) {
   return Error(Reason::kDamaged, "row of pending nodes is damaged");
 }
 
+std::string EncodeStagedEnd(uint64_t end) {
+  std::string row;
+  base::AppendBigEndian64(&row, end);
+  return row;
+}
+
+absl::StatusOr<uint64_t> ReadStagedEnd(const OpenDatabase& database) {
+  SOP_ASSIGN_OR_RETURN(const std::optional<std::string> row,
+                       database.Get(rocksdb::ReadOptions(), Family::kMeta, kStagedEndKey));
+  if (!row.has_value()) return 1;
+  if (row->size() == sizeof(uint64_t)) {
+    const uint64_t end = base::LoadBig64(row->data());
+    if (end > 0 && end <= kMaxStagedId) return end;
+  }
+  return Error(Reason::kDamaged, "row of numbers for staged nodes is damaged");
+}
+
 absl::Status SweepPending(const OpenDatabase& database) {
   std::vector<std::pair<std::string, std::vector<StagedRange>>> pending;
   {
@@ -222,6 +239,11 @@ absl::Status RocksDbStagedNodes::Ingest() {
 absl::StatusOr<std::optional<std::string>> RocksDbStagedNodes::ReadNode(TreeId tree,
                                                                         NodeId node) const {
   return database_->Get(rocksdb::ReadOptions(), Family::kNodes, ItemKey(tree, node.value));
+}
+
+absl::StatusOr<std::optional<std::string>> RocksDbStagedNodes::ReadValue(TreeId tree,
+                                                                         Serial value_id) const {
+  return database_->Get(rocksdb::ReadOptions(), Family::kBlobs, ItemKey(tree, value_id.value));
 }
 
 }  // namespace sop::rocksdb_storage

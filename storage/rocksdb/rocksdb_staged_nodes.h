@@ -30,23 +30,30 @@ std::string EncodePending(const std::vector<StagedRange>& ranges);
 // kDamaged: not what EncodePending makes.
 absl::StatusOr<std::vector<StagedRange>> DecodePending(std::string_view bytes);
 
+// The row that says which numbers staged nodes never had: those from there on.
+inline constexpr std::string_view kStagedEndKey{"\0staged", 7};
+std::string EncodeStagedEnd(uint64_t end);
+// 1 in a database where none were staged. kDamaged, UNAVAILABLE.
+absl::StatusOr<uint64_t> ReadStagedEnd(const OpenDatabase& database);
+
 // Gives up what earlier runs staged and no record took. Before the first record. UNAVAILABLE,
 // kDamaged.
 absl::Status SweepPending(const OpenDatabase& database);
 
 // Staged nodes as RocksDB files, written beside the database and ingested when they are sealed, to
-// where compaction would have brought them. Their keys are of reserved serials, so nothing in
-// memory or on disk lies between them: ingestion waits for no flush.
+// where compaction would have brought them. Their keys are of numbers that nobody else gets, so
+// nothing in memory or on disk lies between them: ingestion waits for no flush.
 //
 // Order of steps: files, synced; the pending row, synced; ingestion, synced; the record, which
 // removes the row. A crash before the record leaves the row, and the next start removes the keys.
-// ReadNode, after Seal, may be called by any thread; all else: Confined to the staging task.
+// ReadNode and ReadValue, after Seal, may be called by any thread; all else: Confined to the
+// staging task.
 class RocksDbStagedNodes : public persistence::StagedNodes {
  public:
   // Asked for bytes before they are written. kDiskFull.
   using ClaimSpace = std::function<absl::Status(uint64_t bytes)>;
 
-  // `folder` is this object's own. `id` is not used by another one of the process.
+  // `folder` is this object's own. `id` was never used before.
   RocksDbStagedNodes(std::shared_ptr<OpenDatabase> database, base::FileSystem& files,
                      ClaimSpace claim, std::string folder, uint64_t id);
   // Removes what no record took.
@@ -59,6 +66,7 @@ class RocksDbStagedNodes : public persistence::StagedNodes {
   absl::Status PutValue(TreeId tree, Serial value_id, std::string_view value) override;
   absl::Status Seal() override;
   absl::StatusOr<std::optional<std::string>> ReadNode(TreeId tree, NodeId node) const override;
+  absl::StatusOr<std::optional<std::string>> ReadValue(TreeId tree, Serial value_id) const override;
 
  private:
   struct Output {

@@ -26,12 +26,13 @@ namespace sop::rocksdb_storage {
 using persistence::CommitRecord;
 using persistence::NodeAction;
 using persistence::Space;
-using persistence::ValueReference;
 
 namespace {
 
 // How long a measurement of the free disk may serve: compactions write as well.
 constexpr absl::Duration kMeasureEvery = absl::Seconds(1);
+// Numbers of staged nodes that one row reserves.
+constexpr uint64_t kStagedIdsAtOnce = 1024;
 
 uint64_t BytesOf(const CommitRecord& record) {
   constexpr uint64_t kPerItem = 32;
@@ -61,10 +62,6 @@ uint64_t FreedValues(const CommitRecord& record) {
   return static_cast<uint64_t>(
       std::count_if(record.values.begin(), record.values.end(),
                     [](const auto& value) { return !value.value.has_value(); }));
-}
-
-absl::Status Unimplemented() {
-  return Error(Reason::kUnimplemented, "values above 64 KiB are not supported by this storage yet");
 }
 
 }  // namespace
@@ -132,6 +129,11 @@ RocksDbStorage::~RocksDbStorage() = default;
 absl::Status RocksDbStorage::Start(const RocksDbOptions& options, base::Random& random) {
   SOP_ASSIGN_OR_RETURN(const Sequence tail, database_->ReadTail(rocksdb::ReadOptions()));
   tail_.store(tail.value, std::memory_order_release);
+  {
+    const base::MutexLock lock(staged_mu_);
+    SOP_ASSIGN_OR_RETURN(staged_end_, ReadStagedEnd(*database_));
+    next_staged_ = staged_end_;
+  }
   const auto& format = database_->folder().format();
   if (!format.has_value() && tail.value > 0) {
     return Error(Reason::kDamaged, fmt::format("{}/SOP-FORMAT is missing beside {} records",
@@ -171,7 +173,7 @@ absl::StatusOr<persistence::AppendResult> RocksDbStorage::Append(
   database_->RestCompactionsIfAsked();
   SOP_RETURN_IF_ERROR(database_->health().Check());
   if (!OnlyRemoves(record)) SOP_RETURN_IF_ERROR(ClaimSpace(BytesOf(record)));
-  if (record.staged_nodes != 0) SOP_RETURN_IF_ERROR(CheckStaged(record.staged_nodes));
+  for (const uint64_t id : record.staged) SOP_RETURN_IF_ERROR(CheckStaged(id));
   rocksdb::WriteBatch batch(BytesOf(record));
   SOP_RETURN_IF_ERROR(Fill(record, &batch));
   base::FailPoint("storage.write");
@@ -196,7 +198,6 @@ absl::StatusOr<persistence::AppendResult> RocksDbStorage::Append(
 }
 
 absl::Status RocksDbStorage::Fill(const CommitRecord& record, rocksdb::WriteBatch* batch) const {
-  if (!record.sealed_values.empty()) return Unimplemented();
   rocksdb::Status status;
   const auto also = [&status](const rocksdb::Status& next) {
     if (status.ok()) status = next;
@@ -239,8 +240,8 @@ absl::Status RocksDbStorage::Fill(const CommitRecord& record, rocksdb::WriteBatc
     also(batch->DeleteRange(blobs, TreeKey(tree), end));
     also(batch->Put(database_->family(Family::kMeta), DroppedTreeKey(tree), rocksdb::Slice()));
   }
-  if (record.staged_nodes != 0) {
-    also(batch->Delete(database_->family(Family::kMeta), PendingKey(record.staged_nodes)));
+  for (const uint64_t id : record.staged) {
+    also(batch->Delete(database_->family(Family::kMeta), PendingKey(id)));
   }
   std::string tail;
   base::AppendBigEndian64(&tail, record.last.value);
@@ -258,10 +259,27 @@ absl::Status RocksDbStorage::CheckStaged(uint64_t id) const {
   return Error(Reason::kPreconditionNotMet, fmt::format("staged nodes {} are not there", id));
 }
 
+absl::StatusOr<uint64_t> RocksDbStorage::NextStagedId() {
+  const base::MutexLock lock(staged_mu_);
+  if (next_staged_ == staged_end_) {
+    const uint64_t end = staged_end_ + kStagedIdsAtOnce;
+    SOP_CHECK(end <= kMaxStagedId);
+    rocksdb::WriteOptions synced;
+    synced.sync = true;
+    rocksdb::WriteBatch batch;
+    rocksdb::Status written =
+        batch.Put(database_->family(Family::kMeta), ToSlice(kStagedEndKey), EncodeStagedEnd(end));
+    if (written.ok()) written = database_->Write(synced, &batch);
+    if (!written.ok()) return database_->health().Fail(written);
+    staged_end_ = end;
+  }
+  return next_staged_++;
+}
+
 absl::StatusOr<std::unique_ptr<persistence::StagedNodes>> RocksDbStorage::StageNodes(
     persistence::SpaceUse use) {
   SOP_RETURN_IF_ERROR(database_->health().Check());
-  const uint64_t id = next_staged_.fetch_add(1, std::memory_order_relaxed);
+  SOP_ASSIGN_OR_RETURN(const uint64_t id, NextStagedId());
   auto claim = [this, use](uint64_t bytes) {
     return use == persistence::SpaceUse::kReserve ? absl::OkStatus() : ClaimSpace(bytes);
   };
@@ -318,29 +336,6 @@ absl::StatusOr<uint64_t> RocksDbStorage::ApproximateSize(TreeId tree) {
                                  rocksdb::DB::Properties::kLiveBlobFileSize, &blob_bytes);
   const double share = values[1] == 0 ? 0 : static_cast<double>(values[0]) / values[1];
   return nodes[0] + values[0] + static_cast<uint64_t>(share * static_cast<double>(blob_bytes));
-}
-
-absl::StatusOr<std::unique_ptr<persistence::StagedValue>> RocksDbStorage::Stage(
-    TreeId /*tree*/, Serial /*value_id*/) {
-  return Unimplemented();
-}
-
-absl::Status RocksDbStorage::Discard(TreeId /*tree*/, Serial /*value_id*/) {
-  return Unimplemented();
-}
-
-absl::StatusOr<std::string> RocksDbStorage::Read(const persistence::StorageSnapshot& snapshot,
-                                                 TreeId tree, const ValueReference& value,
-                                                 uint64_t offset, uint64_t size) {
-  SOP_ASSIGN_OR_RETURN(std::optional<std::string> bytes, snapshot.ReadValue(tree, value.value_id));
-  if (!bytes.has_value() || bytes->size() != value.size ||
-      base::Checksum64(*bytes) != value.checksum) {
-    return Error(Reason::kDamaged, fmt::format("value {} of tree {} is not what its item refers to",
-                                               value.value_id.value, tree.value));
-  }
-  if (offset >= bytes->size()) return std::string();
-  if (offset == 0 && size >= bytes->size()) return *std::move(bytes);
-  return bytes->substr(offset, size);
 }
 
 absl::Status RocksDbStorage::Compact() {

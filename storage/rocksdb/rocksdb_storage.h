@@ -59,7 +59,6 @@ struct RocksDbSurroundings {
 class RocksDbStorage : public persistence::Storage,
                        public persistence::Maintenance,
                        private persistence::NodeStore,
-                       private persistence::BlobStore,
                        private persistence::CommitLog {
  public:
   // kFolderInUse, naming the process that holds the folder. kFormatNotSupported, naming what this
@@ -75,7 +74,6 @@ class RocksDbStorage : public persistence::Storage,
   RocksDbStorage& operator=(const RocksDbStorage&) = delete;
 
   persistence::NodeStore& nodes() override { return *this; }
-  persistence::BlobStore& blobs() override { return *this; }
   persistence::CommitLog& log() override { return *this; }
   Uuid database_id() const override { return database_id_; }
   uint64_t timeline() const override;
@@ -114,13 +112,6 @@ class RocksDbStorage : public persistence::Storage,
   absl::StatusOr<uint64_t> FreeBytes() override SOP_EXCLUDES(space_mu_);
   absl::StatusOr<uint64_t> ApproximateSize(TreeId tree) override;
 
-  absl::StatusOr<std::unique_ptr<persistence::StagedValue>> Stage(TreeId tree,
-                                                                  Serial value_id) override;
-  absl::Status Discard(TreeId tree, Serial value_id) override;
-  absl::StatusOr<std::string> Read(const persistence::StorageSnapshot& snapshot, TreeId tree,
-                                   const persistence::ValueReference& value, uint64_t offset,
-                                   uint64_t size) override;
-
   Sequence Tail() const override;
   absl::StatusOr<persistence::AppendResult> Append(Sequence expected_tail,
                                                    const persistence::CommitRecord& record,
@@ -130,6 +121,8 @@ class RocksDbStorage : public persistence::Storage,
   absl::Status Fill(const persistence::CommitRecord& record, rocksdb::WriteBatch* batch) const;
   // kPreconditionNotMet unless those nodes are sealed and no record has taken them.
   absl::Status CheckStaged(uint64_t id) const;
+  // A number that was never given before.
+  absl::StatusOr<uint64_t> NextStagedId() SOP_EXCLUDES(staged_mu_);
   // kDiskFull if `bytes` more would touch the reserve.
   absl::Status ClaimSpace(uint64_t bytes) SOP_EXCLUDES(space_mu_);
 
@@ -143,7 +136,11 @@ class RocksDbStorage : public persistence::Storage,
   // Synchronises itself.
   Reclaimer reclaimer_;
   std::atomic<uint64_t> tail_{0};
-  std::atomic<uint64_t> next_staged_{1};
+
+  // Guarded by staged_mu_: the next number, and the first one that needs another row.
+  base::Mutex staged_mu_;
+  uint64_t next_staged_ SOP_GUARDED_BY(staged_mu_) = 1;
+  uint64_t staged_end_ SOP_GUARDED_BY(staged_mu_) = 1;
 
   // Guarded by space_mu_.
   base::Mutex space_mu_;

@@ -15,7 +15,6 @@ class BorrowedStorage : public persistence::Storage {
  public:
   explicit BorrowedStorage(persistence::Storage& storage) : storage_(storage) {}
   persistence::NodeStore& nodes() override { return storage_.nodes(); }
-  persistence::BlobStore& blobs() override { return storage_.blobs(); }
   persistence::CommitLog& log() override { return storage_.log(); }
   Uuid database_id() const override { return storage_.database_id(); }
 

@@ -43,11 +43,12 @@ class StagedNodesTest : public ::testing::TestWithParam<Kind> {
     EXPECT_TRUE(staged->PutNode(kNextTree, Node(3), "three").ok());
     return staged;
   }
-  absl::Status Append(uint64_t staged_nodes, std::vector<persistence::NodeChange> nodes = {}) {
+  absl::Status Append(std::vector<uint64_t> staged,
+                      std::vector<persistence::NodeChange> nodes = {}) {
     CommitRecord record;
     record.first = Sequence{storage_->log().Tail().value + 1};
     record.last = Sequence{std::max<uint64_t>(60, record.first.value)};
-    record.staged_nodes = staged_nodes;
+    record.staged = std::move(staged);
     record.nodes = std::move(nodes);
     return storage_->log()
         .Append(Sequence{record.first.value - 1}, record, persistence::Durability::kSynced)
@@ -72,7 +73,7 @@ TEST_P(StagedNodesTest, BelongToTheRecordThatNamesThem) {
     ASSERT_TRUE(staged->Seal().ok());
     EXPECT_EQ(*staged->ReadNode(kTree, Node(2)), "two");
     EXPECT_EQ(*staged->ReadNode(kTree, Node(9)), std::nullopt);
-    ASSERT_TRUE(Append(staged->id()).ok());
+    ASSERT_TRUE(Append({staged->id()}).ok());
   }
   for (int round = 0; round < 3; ++round) {
     EXPECT_EQ(Read(kTree, 1) + Read(kTree, 2) + Read(kNextTree, 3), "onetwothree");
@@ -85,9 +86,9 @@ TEST_P(StagedNodesTest, BelongToTheRecordThatNamesThem) {
 TEST_P(StagedNodesTest, TheRecordChangesThemFurther) {
   const auto staged = Stage();
   ASSERT_TRUE(staged->Seal().ok());
-  ASSERT_TRUE(Append(staged->id(), {{kTree, Node(1), persistence::NodeAction::kRemove, ""},
-                                    {kTree, Node(2), persistence::NodeAction::kMerge, "+"},
-                                    {kNextTree, Node(3), persistence::NodeAction::kPut, "other"}})
+  ASSERT_TRUE(Append({staged->id()}, {{kTree, Node(1), persistence::NodeAction::kRemove, ""},
+                                      {kTree, Node(2), persistence::NodeAction::kMerge, "+"},
+                                      {kNextTree, Node(3), persistence::NodeAction::kPut, "other"}})
                   .ok());
   EXPECT_EQ(Read(kTree, 1) + Read(kTree, 2) + Read(kNextTree, 3), "-two+other");
   database_->Settle();
@@ -112,8 +113,8 @@ TEST_P(StagedNodesTest, TheirIdsMayBeUsedAgain) {
   ASSERT_TRUE(Stage()->Seal().ok());
   const auto again = Stage();
   ASSERT_TRUE(again->Seal().ok());
-  ASSERT_TRUE(Append(again->id()).ok());
-  ASSERT_TRUE(Append(0, {{kTree, Node(5), persistence::NodeAction::kPut, "five"}}).ok());
+  ASSERT_TRUE(Append({again->id()}).ok());
+  ASSERT_TRUE(Append({}, {{kTree, Node(5), persistence::NodeAction::kPut, "five"}}).ok());
   database_->Settle();
   EXPECT_EQ(Read(kTree, 1) + Read(kTree, 2) + Read(kTree, 5), "onetwofive");
 }
@@ -126,8 +127,46 @@ TEST_P(StagedNodesTest, MustBeThereWhenARecordNamesThem) {
     id = staged->id();
   }
   const Sequence tail = storage_->log().Tail();
-  EXPECT_EQ(ReasonOf(Append(id)), Reason::kPreconditionNotMet);
+  EXPECT_EQ(ReasonOf(Append({id})), Reason::kPreconditionNotMet);
   EXPECT_EQ(storage_->log().Tail(), tail);
+}
+
+TEST_P(StagedNodesTest, ARecordTakesSeveralAndAnyOrder) {
+  std::vector<std::unique_ptr<StagedNodes>> staged;
+  std::vector<uint64_t> ids;
+  for (int i = 0; i < 3; ++i) {
+    staged.push_back(*storage_->nodes().StageNodes(SpaceUse::kAboveReserve));
+    ids.insert(ids.begin(), staged.back()->id());
+    const Serial value_id = FirstPieceOf(staged.back()->id());
+    ASSERT_TRUE(staged.back()->PutValue(kTree, value_id, std::string(3000, 'a' + i)).ok());
+  }
+  for (int i = 2; i >= 0; --i) ASSERT_TRUE(staged[i]->Seal().ok());
+  const Serial second = FirstPieceOf(staged[1]->id());
+  EXPECT_EQ(*staged[1]->ReadValue(kTree, second), std::string(3000, 'b'));
+  EXPECT_EQ(*staged[1]->ReadValue(kNextTree, second), std::nullopt);
+  ids.erase(ids.begin() + 1);
+  ASSERT_TRUE(Append(ids).ok());
+  staged.clear();
+  for (int round = 0; round < 3; ++round) {
+    const auto snapshot = *storage_->nodes().TakeSnapshot();
+    const auto read = [&](uint64_t id) { return *snapshot->ReadValue(kTree, FirstPieceOf(id)); };
+    EXPECT_EQ(read(ids[0]), std::string(3000, 'c'));
+    EXPECT_EQ(read(ids[1]), std::string(3000, 'a'));
+    EXPECT_EQ(*snapshot->ReadValue(kTree, second), std::nullopt);
+    if (round == 0) database_->Settle();
+  }
+}
+
+TEST_P(StagedNodesTest, NumbersAreNeverGivenTwice) {
+  uint64_t last = 0;
+  for (int opening = 0; opening < 3; ++opening) {
+    for (int i = 0; i < 5; ++i) {
+      const auto staged = *storage_->nodes().StageNodes(SpaceUse::kAboveReserve);
+      EXPECT_GT(staged->id(), last);
+      last = staged->id();
+    }
+    storage_ = &database_->Reopen(&Concatenate);
+  }
 }
 
 TEST_P(StagedNodesTest, ManyAreSplitOverFilesAndGoTogether) {

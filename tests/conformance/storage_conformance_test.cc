@@ -23,7 +23,6 @@ using persistence::Durability;
 using persistence::NodeAction;
 using persistence::Space;
 using persistence::StorageSnapshot;
-using persistence::ValueReference;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Pair;
@@ -217,83 +216,6 @@ TEST_P(StorageConformanceTest, FreedValuesStayForEarlierSnapshots) {
   database_->Settle();
   EXPECT_EQ(before->ReadValue(kTree, Serial{1}).value(), std::string(5000, 'x'));
   EXPECT_EQ(Take()->ReadValue(kTree, Serial{1}).value(), std::nullopt);
-}
-
-TEST_P(StorageConformanceTest, ValuesAreReadInPartsAndVerified) {
-  const std::string value = "0123456789";
-  CommitValues({{kTree, Serial{1}, value}});
-  const Snapshot snapshot = Take();
-  const ValueReference reference{Serial{1}, value.size(), base::Checksum64(value)};
-  const auto read = [&](const ValueReference& ref, uint64_t offset, uint64_t size) {
-    return storage_->blobs().Read(*snapshot, kTree, ref, offset, size);
-  };
-  EXPECT_EQ(read(reference, 0, 10).value(), value);
-  EXPECT_EQ(read(reference, 0, ~uint64_t{0}).value(), value);
-  EXPECT_EQ(read(reference, 3, 4).value(), "3456");
-  EXPECT_EQ(read(reference, 8, 100).value(), "89");
-  EXPECT_EQ(read(reference, 10, 1).value(), "");
-  EXPECT_EQ(read(reference, ~uint64_t{0}, 1).value(), "");
-  for (const ValueReference& wrong : {ValueReference{Serial{2}, 10, reference.checksum},
-                                      ValueReference{Serial{1}, 9, reference.checksum},
-                                      ValueReference{Serial{1}, 10, reference.checksum ^ 1}}) {
-    EXPECT_EQ(ReasonOf(read(wrong, 0, 10).status()), Reason::kDamaged);
-  }
-}
-
-TEST_P(StorageConformanceTest, StagedValueBecomesPartOfItsCommit) {
-  auto staged = storage_->blobs().Stage(kTree, Serial{9});
-  if (!database_->HasStaging()) {
-    EXPECT_EQ(ReasonOf(staged.status()), Reason::kUnimplemented);
-    CommitRecord record = Next();
-    record.sealed_values = {{kTree, Serial{9}}};
-    const auto refused = storage_->log().Append(Sequence{0}, record, Durability::kSynced);
-    EXPECT_EQ(ReasonOf(refused.status()), Reason::kUnimplemented);
-    EXPECT_EQ(storage_->log().Tail(), Sequence{0});
-    CommitNode(kRootNode, NodeAction::kPut, "refusals change nothing");
-    return;
-  }
-  ASSERT_TRUE(staged.ok()) << staged.status();
-  EXPECT_TRUE((*staged)->Append("large ").ok());
-  EXPECT_TRUE((*staged)->Append("value").ok());
-  const ValueReference reference = (*staged)->Seal().value();
-  EXPECT_EQ(reference, (ValueReference{Serial{9}, 11, base::Checksum64("large value")}));
-  EXPECT_FALSE((*staged)->Append("more").ok());
-
-  const Snapshot before = Take();
-  EXPECT_EQ(before->ReadValue(kTree, Serial{9}).value(), std::nullopt);
-  EXPECT_EQ(storage_->blobs().Read(*before, kTree, reference, 6, 5).value(), "value");
-  CommitRecord record = Next();
-  record.sealed_values = {{kTree, Serial{9}}};
-  Commit(record);
-  EXPECT_EQ(Take()->ReadValue(kTree, Serial{9}).value(), "large value");
-  EXPECT_EQ(before->ReadValue(kTree, Serial{9}).value(), std::nullopt);
-  Reopen();
-  EXPECT_EQ(Take()->ReadValue(kTree, Serial{9}).value(), "large value");
-  EXPECT_EQ(ReasonOf(storage_->blobs().Stage(kTree, Serial{9}).value()->Seal().status()),
-            Reason::kKeyExists);
-}
-
-TEST_P(StorageConformanceTest, DiscardedAndAbandonedValuesAreGone) {
-  if (!database_->HasStaging()) {
-    EXPECT_EQ(ReasonOf(storage_->blobs().Discard(kTree, Serial{1})), Reason::kUnimplemented);
-    return;
-  }
-  const auto seal = [&](Serial id) {
-    auto staged = storage_->blobs().Stage(kTree, id).value();
-    EXPECT_TRUE(staged->Append("x").ok());
-    return staged->Seal().value();
-  };
-  const ValueReference discarded = seal(Serial{1});
-  const ValueReference abandoned = seal(Serial{2});
-  ASSERT_TRUE(storage_->blobs().Discard(kTree, Serial{1}).ok());
-  EXPECT_FALSE(storage_->blobs().Read(*Take(), kTree, discarded, 0, 1).ok());
-  EXPECT_TRUE(storage_->blobs().Read(*Take(), kTree, abandoned, 0, 1).ok());
-  Reopen();
-  EXPECT_FALSE(storage_->blobs().Read(*Take(), kTree, abandoned, 0, 1).ok());
-  CommitRecord record = Next();
-  record.sealed_values = {{kTree, Serial{2}}};
-  EXPECT_EQ(ReasonOf(storage_->log().Append(Sequence{0}, record, Durability::kSynced).status()),
-            Reason::kPreconditionNotMet);
 }
 
 TEST_P(StorageConformanceTest, DroppedTreeGoesWholeAndAlone) {

@@ -25,7 +25,6 @@ class MemoryDatabase : public StorageUnderTest {
     return *storage_;
   }
   void Settle() override {}
-  bool HasStaging() const override { return true; }
 
  private:
   const std::shared_ptr<memory::MemoryState> state_ =
@@ -58,7 +57,6 @@ class RocksDbDatabase : public StorageUnderTest {
     return *storage_;
   }
   void Settle() override { SOP_CHECK(rocksdb_->Compact().ok()); }
-  bool HasStaging() const override { return false; }
 
  private:
   const rocksdb_storage::RocksDbEnvironment environment_{uint64_t{32} << 20, 2};

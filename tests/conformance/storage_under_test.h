@@ -20,8 +20,6 @@ class StorageUnderTest {
   virtual memory::FaultInjectingStorage& Reopen(persistence::ApplyFunction apply) = 0;
   // Moves everything to where it ends up in the long run (RocksDB: flush and compaction).
   virtual void Settle() = 0;
-  // Whether Stage is implemented.
-  virtual bool HasStaging() const = 0;
 };
 
 std::unique_ptr<StorageUnderTest> MemoryUnderTest();

@@ -317,6 +317,16 @@ absl::Status TurnTide(txn::Engine& engine) {
     SOP_RETURN_IF_ERROR(count == 0 ? Put(*transaction, tide, key, "wet")
                                    : transaction->Erase(tide, key));
   }
+  // Now and then a drop is a large value, which is in storage before its commit.
+  if (count == 0 && transaction->id().low % 8 == 0) {
+    SOP_ASSIGN_OR_RETURN(auto value, engine.StageValue(kTideTree));
+    const std::string water(persistence::kMaxWholeValueBytes + 1, 'w');
+    SOP_RETURN_IF_ERROR(value->Append(water));
+    SOP_RETURN_IF_ERROR(value->Seal());
+    txn::ItemWrite item;
+    item.staged = std::move(value);
+    SOP_RETURN_IF_ERROR(transaction->Put(tide, "drop00", item));
+  }
   return engine.CommitAndWait(std::move(transaction)).status;
 }
 

@@ -356,12 +356,6 @@ INSTANTIATE_TEST_SUITE_P(Keys, BadInputTest, testing::ValuesIn(kKeys), NameOf);
 // ---- values and messages
 
 const BadInput kSizes[] = {
-    {"ValueOverItsLimit",
-     [](Calls& calls) { return calls.Add(TextToAdd("k", std::string(65'537, 'v'))); },
-     StatusCode::UNIMPLEMENTED,
-     "UNIMPLEMENTED",
-     {{"limit", "65536"}},
-     {"65536"}},
     {"MessageOverItsLimit",
      [](Calls& calls) { return calls.Add(TextToAdd("k", std::string((4 << 20) + 1, 'v'))); },
      StatusCode::INVALID_ARGUMENT,

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import unittest
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
@@ -147,10 +147,30 @@ class LimitsTest(unittest.TestCase):
         refusal = self.edge(32, send, ["INVALID_ARGUMENT", "INVALID_KEY"])
         self.assertEqual(refusal.metadata["limit"], "32")
 
-    def test_whole_value_size(self) -> None:
+    def put_value(self, store: str, key: int, sizes: Sequence[int]) -> None:
+        """A value in parts of these sizes."""
+
+        def messages() -> Iterator[btree_pb2.PutValueRequest]:
+            item = types_pb2.WriteItem(key=number(key))
+            yield btree_pb2.PutValueRequest(store=store, item=item)
+            for size in sizes:
+                yield btree_pb2.PutValueRequest(content=b"v" * size)
+            yield btree_pb2.PutValueRequest(end=True)
+
+        self.btrees.PutValue(messages())
+
+    def test_value_size(self) -> None:
         self.create("values")
-        send = lambda size: self.upsert("values", number(1), b"v" * size)
-        self.edge(65536, send, ["UNIMPLEMENTED", "UNIMPLEMENTED"])
+        most, part = 64 << 20, 1 << 20
+        send = lambda size: self.put_value("values", 1, [part] * (size // part) + [size % part])
+        refusal = self.edge(most, send, ["INVALID_ARGUMENT", "INVALID_VALUE"])
+        self.assertEqual(refusal.metadata["limit"], str(most))
+
+    def test_value_part_size(self) -> None:
+        self.create("parts")
+        send = lambda size: self.put_value("parts", 1, [size])
+        refusal = self.edge(1 << 20, send, ["INVALID_ARGUMENT", "INVALID_ARGUMENT"])
+        self.assertEqual(refusal.metadata["limit"], str(1 << 20))
 
     def test_store_name_size(self) -> None:
         refusal = self.edge(

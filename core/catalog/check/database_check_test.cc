@@ -217,6 +217,39 @@ TEST_F(DatabaseCheckTest, MissingAndOtherValuesAreFound) {
   EXPECT_EQ(Check().finding_count, 3U);
 }
 
+TEST_F(DatabaseCheckTest, EachValueInPiecesIsFoundOnce) {
+  {
+    TestDatabase database(std::make_unique<memory::MemoryStorage>(state_, &btree::Apply));
+    for (int i = 0; i < 5; ++i) {
+      const std::string value(persistence::kMaxWholeValueBytes + 1, static_cast<char>('a' + i));
+      ASSERT_TRUE(database.Put("large", btree::Scalar(fmt::format("pieces {}", i)), value).ok());
+    }
+  }
+  EXPECT_TRUE(Check().sound());
+  EXPECT_EQ(Check().values, kItems / 10U + 5);
+  std::vector<Serial> pieces;
+  {
+    memory::MemoryStorage storage(state_, &btree::Apply);
+    const auto snapshot = storage.nodes().TakeSnapshot().value();
+    ASSERT_TRUE(snapshot
+                    ->ScanValues({},
+                                 [&](TreeId, Serial id, std::string_view bytes) {
+                                   if (bytes.size() != 5000) pieces.push_back(id);
+                                   return true;
+                                 })
+                    .ok());
+  }
+  ASSERT_EQ(pieces.size(), 25U);
+  CommitRecord record;
+  record.values = {{large_, pieces[0], std::nullopt},
+                   {large_, pieces[6], std::nullopt},
+                   {large_, pieces[14], std::string("2")},
+                   {large_, pieces[18], std::string(100, 'd')}};
+  Write(std::move(record));
+  EXPECT_EQ(Check().finding_count, 4U);
+  EXPECT_THAT(Found(), ElementsAre("large VALUE_DAMAGED", "large VALUE_MISSING"));
+}
+
 TEST_F(DatabaseCheckTest, DamagedRowsAndCatalogAreFound) {
   CommitRecord record;
   record.rows = {{persistence::Space::kMeta, "t", "\x01"},

@@ -5,10 +5,10 @@
 
 #include <fmt/format.h>
 
-#include "core/base/checksum.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
 #include "core/btree/node/item.h"
+#include "core/txn/value/value_pieces.h"
 
 namespace sop::check {
 namespace {
@@ -97,19 +97,23 @@ absl::StatusOr<bool> TreeSalvage::CopyValue(const OutlineLeaf& expected, std::st
                                             const btree::ItemView& item) {
   if (!item.is_reference()) return true;
   const auto reference = btree::DecodeReference(item.value);
-  absl::StatusOr<std::optional<std::string>> value = std::optional<std::string>();
-  if (reference.has_value()) value = reader_.snapshot().ReadValue(tree_, reference->value_id);
+  const auto read = [&](uint64_t i) {
+    return reader_.snapshot().ReadValue(tree_, reference->piece(i));
+  };
+  absl::StatusOr<std::string> value = Error(Reason::kDamaged, "the reference is none");
+  if (reference.has_value()) value = txn::ReadWhole(*reference, read);
   if (!value.ok() && ReasonOf(value.status()) != Reason::kDamaged) return value.status();
-  const bool sound = reference.has_value() && value.ok() && value->has_value() &&
-                     (*value)->size() == reference->size &&
-                     base::Checksum64(**value) == reference->checksum;
-  if (!sound) {
+  if (!value.ok()) {
     Lose(std::string(key), std::string(key) + '\0', 1,
          fmt::format("the value of an item of leaf {} is gone", expected.node.value));
     return false;
   }
   ++report_.values;
-  SOP_RETURN_IF_ERROR(target_.AddValue(tree_, reference->value_id, **value));
+  for (uint64_t i = 0; i < reference->pieces(); ++i) {
+    const std::string_view piece = std::string_view(*value).substr(
+        i * persistence::kValuePieceBytes, reference->piece_size(i));
+    SOP_RETURN_IF_ERROR(target_.AddValue(tree_, reference->piece(i), piece));
+  }
   return true;
 }
 

@@ -37,51 +37,64 @@ absl::Status ValueScan::Run(size_t first, size_t last) {
       report_.Add(std::move(finding));
       return absl::OkStatus();
     }
-    const ReferredValue& referred = referred_[next_];
-    const auto read = snapshot_.ReadValue(tree_, referred.value.value_id);
+    const Serial expected = Expected();
+    const auto read = snapshot_.ReadValue(tree_, expected);
     if (read.ok() && read->has_value()) {
-      Visit(referred.value.value_id, **read);
+      Take(**read);
+    } else if (read.ok()) {
+      Missing();
     } else {
-      ++next_;
-      Add(read.ok() ? FindingKind::kValueMissing : FindingKind::kValueDamaged, referred,
-          read.ok() ? "it is not there" : std::string(read.status().message()));
+      Lose(FindingKind::kValueDamaged, std::string(read.status().message()));
     }
-    range.begin = {tree_, referred.value.value_id.value + 1};
+    range.begin = {tree_, expected.value + 1};
   }
-  while (next_ < last_) {
-    Add(FindingKind::kValueMissing, referred_[next_++], "it is not there");
-  }
+  while (next_ < last_) Missing();
   return absl::OkStatus();
 }
 
-void ValueScan::Visit(Serial value_id, std::string_view bytes) {
-  while (next_ < last_ && referred_[next_].value.value_id < value_id) {
-    Add(FindingKind::kValueMissing, referred_[next_++], "it is not there");
-  }
-  if (next_ == last_ || referred_[next_].value.value_id != value_id) {
-    // Staged for a commit that this state does not have yet.
-    if (value_id.value >> kSerialOrdinalBits > snapshot_.sequence().value) return;
-    if (IsAfter(value_id.value, snapshot_.sequence())) return;
-    Finding finding;
-    finding.kind = FindingKind::kValueOrphan;
-    finding.store = store_;
-    finding.tree = tree_;
-    finding.what = fmt::format("no item refers to value {}", value_id.value);
-    report_.Add(std::move(finding));
-    return;
-  }
-  ++report_.values;
-  report_.bytes += bytes.size();
-  const ReferredValue& referred = referred_[next_++];
-  if (bytes.size() != referred.value.size) {
-    Add(FindingKind::kValueDamaged, referred,
-        fmt::format("it has {} bytes instead of {}", bytes.size(), referred.value.size));
-  } else if (base::Checksum64(bytes) != referred.value.checksum) {
-    Add(FindingKind::kValueDamaged, referred, "its checksum differs");
-  }
+void ValueScan::Visit(Serial id, std::string_view bytes) {
+  if (id < lost_below_) return;
+  while (next_ < last_ && Expected() < id) Missing();
+  if (id < lost_below_) return;
+  if (next_ < last_ && Expected() == id) return Take(bytes);
+  // Staged for a commit that this state does not have yet.
+  if (IsAfter(id.value, snapshot_.sequence())) return;
+  Finding finding;
+  finding.kind = FindingKind::kValueOrphan;
+  finding.store = store_;
+  finding.tree = tree_;
+  finding.what = fmt::format("no item refers to value {}", id.value);
+  report_.Add(std::move(finding));
 }
 
-void ValueScan::Add(FindingKind kind, const ReferredValue& referred, std::string_view what) {
+void ValueScan::Take(std::string_view bytes) {
+  const persistence::ValueReference& value = referred_[next_].value;
+  report_.bytes += bytes.size();
+  if (bytes.size() != value.piece_size(piece_)) {
+    return Lose(FindingKind::kValueDamaged, fmt::format("it has {} bytes instead of {}",
+                                                        bytes.size(), value.piece_size(piece_)));
+  }
+  if (value.in_pieces()) {
+    if (piece_ == 0) checksum_.Reset();
+    checksum_.Add(bytes);
+    if (++piece_ < value.pieces()) return;
+  }
+  ++report_.values;
+  piece_ = 0;
+  const uint64_t checksum = value.in_pieces() ? checksum_.Value() : base::Checksum64(bytes);
+  if (checksum != value.checksum) return Lose(FindingKind::kValueDamaged, "its checksum differs");
+  ++next_;
+}
+
+void ValueScan::Missing() {
+  Lose(FindingKind::kValueMissing,
+       piece_ == 0 ? "it is not there" : fmt::format("piece {} is not there", piece_));
+}
+
+void ValueScan::Lose(FindingKind kind, std::string_view what) {
+  const ReferredValue& referred = referred_[next_++];
+  piece_ = 0;
+  lost_below_ = Serial{referred.value.value_id.value + referred.value.pieces()};
   Finding finding;
   finding.kind = kind;
   finding.store = store_;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "core/base/checksum.h"
 #include "core/base/ids.h"
 #include "core/catalog/check/check_report.h"
 #include "core/catalog/check/node_scan.h"
@@ -28,8 +29,14 @@ class ValueScan {
   absl::Status Run(size_t first, size_t last);
 
  private:
-  void Visit(Serial value_id, std::string_view bytes);
-  void Add(FindingKind kind, const ReferredValue& referred, std::string_view what);
+  // The piece that is expected next. REQUIRES: next_ < last_.
+  Serial Expected() const { return referred_[next_].value.piece(piece_); }
+  void Visit(Serial id, std::string_view bytes);
+  // What is expected next is there.
+  void Take(std::string_view bytes);
+  // Something is wrong with the value expected next, of which the rest is passed over.
+  void Lose(FindingKind kind, std::string_view what);
+  void Missing();
 
   const persistence::StorageSnapshot& snapshot_;
   const TreeId tree_;
@@ -38,6 +45,9 @@ class ValueScan {
   CheckReport& report_;
   size_t next_ = 0;
   size_t last_ = 0;
+  uint64_t piece_ = 0;
+  base::Checksum checksum_;  // of the pieces before it
+  Serial lost_below_;        // pieces below it are of a value that was reported
 };
 
 }  // namespace sop::check

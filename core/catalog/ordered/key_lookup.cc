@@ -22,10 +22,23 @@ absl::StatusOr<btree::PackedItem> AsPackedItem(const OpenStore& store, std::stri
     packed.item_id = split.item_id;
   }
   packed.ride_on = item.ride_on;
-  if (!item.is_reference()) packed.value = item.value;
+  if (!item.is_reference() && !IsLarge(item)) {
+    packed.value = item.value;
+  } else {
+    const auto reference = btree::DecodeReference(item.value);
+    packed.value_size = item.is_reference() && reference ? reference->size : item.value.size();
+    packed.flags = btree::PackedItemFlags::kValueLeftOut;
+  }
   packed.version = item.version.value;
   if (item.format != 0) packed.format = static_cast<btree::ValueFormat>(item.format);
   return packed;
+}
+
+bool IsLarge(const btree::ItemView& item) {
+  // One that its own transaction wrote is not out of the node yet.
+  if (!item.is_reference()) return item.value.size() > persistence::kMaxWholeValueBytes;
+  const auto reference = btree::DecodeReference(item.value);
+  return reference.has_value() && reference->in_pieces();
 }
 
 absl::Status TrackEmpty(OpenStore& store) {

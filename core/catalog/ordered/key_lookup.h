@@ -20,10 +20,13 @@ namespace sop::catalog {
 // What a read of such content depends on.
 txn::ReadMode ModeFor(ItemContent content);
 
-// A stored item as users see it: the id taken off the key of a store that is not unique. The value
-// is left empty if it is a reference. DAMAGED if the key is too short. Borrows both.
+// A stored item as users see it: the id taken off the key of a store that is not unique. A value
+// that is a reference, or large, is left out. DAMAGED if the key is too short. Borrows both.
 absl::StatusOr<btree::PackedItem> AsPackedItem(const OpenStore& store, std::string_view stored_key,
                                                const btree::ItemView& item);
+
+// Whether the value is too large to be read as a whole: it is left out of what reads give.
+bool IsLarge(const btree::ItemView& item);
 
 // Remembers that the store is empty, which it is while its schema is not decided: the commit then
 // conflicts with every item added meanwhile. REQUIRES: store.schema() is null.

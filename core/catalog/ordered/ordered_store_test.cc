@@ -168,21 +168,66 @@ TEST_F(OrderedStoreTest, NothingRidesOnScalarKeys) {
 
 TEST_F(OrderedStoreTest, ValuesAreLimited) {
   OrderedStore& store = Create("words");
-  const std::string whole(64 * 1024, 'x');
   const std::string too_long(btree::kMaxValueSizeBytes + 1, 'x');
   const auto of_size = [&](size_t size) { return std::string_view(too_long).substr(0, size); };
-  EXPECT_EQ(Add(store, {Write(int64_t{3}, of_size(whole.size() - 1))}), "A");
-  EXPECT_EQ(Add(store, {Write(int64_t{1}, of_size(whole.size() + 1))}), "UNIMPLEMENTED");
-  for (const size_t size : {btree::kMaxValueSizeBytes - 1, btree::kMaxValueSizeBytes}) {
-    EXPECT_EQ(Add(store, {Write(int64_t{1}, of_size(size))}), "UNIMPLEMENTED") << size;
-  }
-  EXPECT_EQ(Add(store, {Write(int64_t{1}, too_long)}), "INVALID_VALUE");
-  EXPECT_EQ(Add(store, {Write(int64_t{1}, whole)}), "A");
+  EXPECT_EQ(Add(store, {Write(int64_t{1}, of_size(btree::kMaxValueSizeBytes - 1))}), "A");
+  Commit("words");
+  EXPECT_EQ(Add(store, {Write(int64_t{3}, of_size(btree::kMaxValueSizeBytes))}), "A");
+  EXPECT_EQ(Add(store, {Write(int64_t{4}, too_long)}), "INVALID_VALUE");
   WriteItem text = Write(int64_t{2}, "\xff");
   text.format = btree::ValueFormat::kText;
   EXPECT_EQ(Add(store, {text}), "INVALID_VALUE");
   Commit("words");
-  EXPECT_EQ(ValueOf(store, int64_t{1}), whole);
+  for (const int64_t key : {1, 3}) {
+    const StoredValue value = store.FindValue(key, std::nullopt).value().value();
+    EXPECT_EQ(value.size, btree::kMaxValueSizeBytes - (key == 1 ? 1 : 0));
+  }
+}
+
+TEST_F(OrderedStoreTest, LargeValuesAreLeftOutAndReadInParts) {
+  OrderedStore& store = Create("words");
+  std::string large(persistence::kMaxWholeValueBytes + 1, 'x');
+  for (size_t i = 0; i < large.size(); i += 4096) large[i] = static_cast<char>('a' + i / 4096 % 26);
+  const std::string whole = large.substr(1);
+  ASSERT_EQ(Add(store, {Write(int64_t{1}, large), Write(int64_t{2}, whole)}), "AA");
+  for (int round = 0; round < 2; ++round) {
+    uint64_t left_out = 0;
+    uint64_t whole_bytes = 0;
+    const btree::Key keys[] = {int64_t{1}, int64_t{2}};
+    ASSERT_TRUE(store
+                    .Get(keys, ItemContent::kItems,
+                         [&](const btree::PackedItem& item) {
+                           left_out += item.value_size;
+                           whole_bytes += item.value.size();
+                           return true;
+                         })
+                    .ok());
+    EXPECT_EQ(left_out, large.size());
+    EXPECT_EQ(whole_bytes, whole.size());
+    for (const int64_t key : {1, 2}) {
+      const std::string& expected = key == 1 ? large : whole;
+      const StoredValue value = store.FindValue(key, std::nullopt).value().value();
+      EXPECT_EQ(value.size, expected.size());
+      EXPECT_EQ(value.checksum.has_value(), key == 1 && round == 1);
+      for (const uint64_t start : {uint64_t{0}, uint64_t{300'001}}) {
+        std::string read;
+        while (read.size() + start < value.size) {
+          const std::string part = store.ReadPart(value, start + read.size()).value();
+          ASSERT_FALSE(part.empty());
+          read += part;
+        }
+        EXPECT_EQ(read, expected.substr(start));
+      }
+      EXPECT_EQ(store.ReadPart(value, value.size).value(), "");
+    }
+    EXPECT_EQ(store.FindValue(int64_t{3}, std::nullopt).value(), std::nullopt);
+    EXPECT_EQ(ReasonOf(store.FindValue(int64_t{1}, Uuid{1, 2}).status()), Reason::kInvalidArgument);
+    if (round == 0) Commit("words");
+  }
+  WriteItem removal = Write(int64_t{1}, whole);
+  EXPECT_EQ(Letters(store.Remove({&removal, 1}, Require::kNothing)), "N");
+  removal.value = large;
+  EXPECT_EQ(Letters(store.Remove({&removal, 1}, Require::kNothing)), "-");
 }
 
 TEST_F(OrderedStoreTest, BigValuesStayOutOfKeyOnlyReads) {

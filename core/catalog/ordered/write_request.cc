@@ -12,18 +12,9 @@
 namespace sop::catalog {
 namespace {
 
-// Values between this and btree::kMaxValueSizeBytes need the streaming calls, which do not exist
-// yet.
-constexpr size_t kMaxWholeValueSizeBytes = 64 * 1024;
-
 absl::Status NoUse(std::string_view field, std::string_view why) {
   return Error(Reason::kInvalidArgument, fmt::format("{} was given; {}", field, why),
                {{"field", std::string(field)}});
-}
-
-absl::Status ValueTooLarge(Reason reason, size_t size, size_t limit) {
-  return Error(reason, fmt::format("value has {} bytes; the limit is {}", size, limit),
-               {{"limit", fmt::format("{}", limit)}});
 }
 
 // The outcome that Require::kAll asks for.
@@ -113,10 +104,10 @@ absl::Status WriteRequest::CheckItem(const WriteItem& item) const {
 absl::Status WriteRequest::CheckValue(const WriteItem& item) const {
   const std::string_view value = *item.value;
   if (value.size() > btree::kMaxValueSizeBytes) {
-    return ValueTooLarge(Reason::kInvalidValue, value.size(), btree::kMaxValueSizeBytes);
-  }
-  if (value.size() > kMaxWholeValueSizeBytes) {
-    return ValueTooLarge(Reason::kUnimplemented, value.size(), kMaxWholeValueSizeBytes);
+    return Error(Reason::kInvalidValue,
+                 fmt::format("value of key {} has {} bytes; the limit is {}", Printable(item.key),
+                             value.size(), btree::kMaxValueSizeBytes),
+                 {{"limit", fmt::format("{}", btree::kMaxValueSizeBytes)}});
   }
   if (item.format != btree::ValueFormat::kBytes && !base::IsValidUtf8(value)) {
     return Error(Reason::kInvalidValue,
@@ -222,6 +213,8 @@ absl::StatusOr<std::optional<WriteRequest::Current>> WriteRequest::Locate(const 
 absl::StatusOr<bool> WriteRequest::HasValue(const WriteItem& item, btree::Item& found) const {
   if (kind_ != WriteKind::kRemove || !item.value.has_value()) return true;
   if (found.view().is_reference()) {
+    const auto reference = btree::DecodeReference(found.value);
+    if (reference.has_value() && reference->size != item.value->size()) return false;
     SOP_RETURN_IF_ERROR(store_.transaction().LoadValue(tree_, &found));
   }
   return found.value == *item.value;
@@ -260,6 +253,7 @@ absl::Status WriteRequest::Present(const WriteItem& item, const btree::EncodedKe
     return Report(item, WriteOutcome::kRemoved, current.stored_key);
   }
   step.value = item.value.value_or("");
+  step.staged = item.staged;
   step.format = item.format;
   step.ride_on = encoded.ride_on.empty() ? current.ride_on : encoded.ride_on;
   if (step.ride_on == current.ride_on) step.change = txn::ChangeKind::kValueOnly;
@@ -296,6 +290,7 @@ void WriteRequest::PlanAddition(const WriteItem& item, const btree::EncodedKey& 
   }
   step.ride_on = encoded.ride_on;
   step.value = item.value.value_or("");
+  step.staged = item.staged;
   step.format = item.format;
   Remember({step.stored_key, step.ride_on, Sequence{}});
   steps_.push_back(std::move(step));
@@ -364,6 +359,7 @@ absl::Status WriteRequest::Apply() {
         write.format = static_cast<uint8_t>(step.format);
         write.ride_on = step.ride_on;
         write.value = step.value;
+        write.staged = step.staged;
         write.placement =
             step.value.size() > inline_limit ? txn::Placement::kOutOfNode : txn::Placement::kInNode;
         SOP_RETURN_IF_ERROR(transaction.Put(tree_, step.stored_key, write, step.change));

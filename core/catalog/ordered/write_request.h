@@ -37,6 +37,7 @@ class WriteRequest {
     std::string stored_key;
     std::string ride_on;
     std::string_view value;
+    std::shared_ptr<const txn::StagedValue> staged;
     btree::ValueFormat format = btree::ValueFormat::kBytes;
   };
   // What is under a stored key.

@@ -7,12 +7,12 @@
 
 #include "core/base/bytes.h"
 #include "core/base/check.h"
-#include "core/base/checksum.h"
 #include "core/base/error.h"
 #include "core/base/fault/seeded_bug.h"
 #include "core/base/status_macros.h"
 #include "core/btree/tree_writer.h"
 #include "core/txn/commit/meta_rows.h"
+#include "core/txn/value/value_pieces.h"
 
 namespace sop::txn {
 namespace {
@@ -131,17 +131,16 @@ Sequence CommitBuilder::StartOf(const Inputs& inputs) {
 
 absl::Status CommitBuilder::CheckUnstaged(const Transaction& transaction) const {
   const Limits& limits = transaction.limits();
-  if (transaction.write_count() <= limits.unstaged_writes &&
-      transaction.write_bytes() <= limits.unstaged_bytes) {
-    return absl::OkStatus();
-  }
+  const bool too_many = transaction.write_count() > limits.unstaged_writes;
+  if (!too_many && transaction.write_bytes() <= limits.unstaged_bytes) return absl::OkStatus();
   return Error(
       Reason::kLimitExceeded,
       fmt::format("transaction {} makes stores, numbers its keys at commit or writes to stores "
                   "with a feed, and holds {} writes of {} bytes, the limits are {} and {}",
                   transaction.id().ToString(), transaction.write_count(), transaction.write_bytes(),
                   limits.unstaged_writes, limits.unstaged_bytes),
-      {{"limit", fmt::format("{}", limits.unstaged_writes)}, {"limit_name", "unstaged_writes"}});
+      {{"limit", fmt::format("{}", too_many ? limits.unstaged_writes : limits.unstaged_bytes)},
+       {"limit_name", too_many ? "unstaged_writes" : "unstaged_bytes"}});
 }
 
 CommitBuilder::Verdict CommitBuilder::TryAdd(CommitRequest& request, absl::Status* status) {
@@ -235,6 +234,8 @@ CommitBuilder::Verdict CommitBuilder::TryAddStaged(CommitRequest& request, absl:
 void CommitBuilder::Add(CommitRequest& request, View& view) {
   view.Commit(request.version);
   feed_.Commit(request.version);
+  group_->staged_values.insert(request.transaction->staged_values_.begin(),
+                               request.transaction->staged_values_.end());
   // A staged transaction's writes are not held by its group.
   if (request.staged == nullptr) group_->bytes += request.transaction->write_bytes();
   if (request.options.durability == persistence::Durability::kSynced) {
@@ -340,7 +341,7 @@ absl::Status CommitBuilder::MergeWrite(TreeId tree, NetWrites& writes, std::stri
     Replace(writes, key, net);
     return absl::OkStatus();
   }
-  net.item.flags = write.counter ? btree::kItemIsCounter : 0;
+  net.item.flags = write.ItemFlags();
   net.item.format = write.format;
   net.item.ride_on = write.ride_on;
   net.item.value = write.value;
@@ -358,16 +359,33 @@ absl::Status CommitBuilder::MergeWrite(TreeId tree, NetWrites& writes, std::stri
   }
   std::string encoded;
   if (write.out_of_node) {
-    const persistence::ValueReference reference{serials_.Next(), net.item.value.size(),
-                                                base::Checksum64(net.item.value)};
-    group_->values[reference.value_id] = {tree, reference.value_id, std::string(net.item.value)};
+    SOP_ASSIGN_OR_RETURN(const auto reference,
+                         PlaceValue(
+                             net.item.value, [this] { return serials_.Next(); },
+                             [&](Serial id, std::string_view piece) {
+                               group_->values[id] = {tree, id, std::string(piece)};
+                               return absl::OkStatus();
+                             }));
     encoded = btree::EncodeReference(reference);
     net.item.flags |= btree::kItemValueIsReference;
     net.item.value = encoded;
     net.value_id = reference.value_id;
   }
+  if (write.staged) {
+    const auto reference = btree::DecodeReference(write.value);
+    SOP_CHECK(reference.has_value());
+    net.value_id = reference->value_id;
+  }
   Replace(writes, key, net);
   return absl::OkStatus();
+}
+
+void CommitBuilder::GiveUpValue(const NetWrite& write) {
+  if (!write.value_id.has_value()) return;
+  const auto reference = btree::DecodeReference(write.item.value);
+  SOP_CHECK(reference.has_value());
+  if (group_->staged_values.erase(reference->value_id) > 0) return;
+  for (uint64_t i = 0; i < reference->pieces(); ++i) group_->values.erase(reference->piece(i));
 }
 
 absl::StatusOr<std::optional<Sequence>> CommitBuilder::FindVersion(TreeId tree,
@@ -393,8 +411,13 @@ absl::Status CommitBuilder::NoteChange(TreeId tree, std::string_view key, const 
     change.kind = before.has_value() ? FeedKind::kUpdated : FeedKind::kAdded;
     change.format = write.format;
     change.value_size = write.value.size();
+    if (write.staged) {
+      const auto reference = btree::DecodeReference(write.value);
+      SOP_CHECK(reference.has_value());
+      change.value_size = reference->size;
+    }
     change.has_value =
-        write.value.size() <= kMostFeedValueBytes ? FeedValue::kWhole : FeedValue::kLeftOut;
+        change.value_size <= kMostFeedValueBytes ? FeedValue::kWhole : FeedValue::kLeftOut;
     if (change.has_value == FeedValue::kWhole) change.value = write.value;
   } else if (before.has_value()) {
     change.kind = write.kind == OwnWriteKind::kErase ? FeedKind::kRemoved : FeedKind::kKeyUpdated;
@@ -443,7 +466,7 @@ void CommitBuilder::Replace(NetWrites& writes, std::string_view key, const NetWr
   bool made;
   NetWrite& write = writes.At(key, &made);
   const bool structural = !made && write.change == ChangeKind::kStructural;
-  if (!made && write.value_id.has_value()) group_->values.erase(*write.value_id);
+  if (!made) GiveUpValue(write);
   write = net;
   if (structural) write.change = ChangeKind::kStructural;
   write.item.ride_on = writes.Keep(net.item.ride_on);
@@ -483,7 +506,9 @@ void CommitBuilder::AddChanges(TreeId tree, btree::TreeChanges changes, Finished
     finished->counts.push_back({tree, change});
   }
   for (const persistence::ValueReference& freed : changes.freed_values) {
-    group_->record.values.push_back({tree, freed.value_id, std::nullopt});
+    for (uint64_t i = 0; i < freed.pieces(); ++i) {
+      group_->record.values.push_back({tree, freed.piece(i), std::nullopt});
+    }
   }
 }
 
@@ -533,6 +558,7 @@ absl::StatusOr<CommitBuilder::Finished> CommitBuilder::Finish(TreeId* damaged) {
   group_->feed_bytes = feed_.row_bytes();
   feed_.Finish(&record.rows);
   for (auto& [id, value] : group_->values) record.values.push_back(std::move(value));
+  for (const auto& [id, value] : group_->staged_values) record.staged.push_back(value->staged_id());
   record.dropped_trees = group_->dropped_trees;
   record.only_removes =
       OnlyRemoves(*group_) && (staged_transaction_ == nullptr || staged_transaction_->OnlyErases());

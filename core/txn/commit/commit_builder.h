@@ -114,6 +114,8 @@ class CommitBuilder {
   absl::StatusOr<std::optional<Sequence>> FindVersion(TreeId tree, std::string_view key);
   absl::Status MergePartial(TreeId tree, NetWrites& writes, std::string_view key,
                             const OwnWrite& write);
+  // A write that another of the group takes the place of: its value is not written.
+  void GiveUpValue(const NetWrite& write);
   // Copies what `net` names.
   void Replace(NetWrites& writes, std::string_view key, const NetWrite& net);
   absl::StatusOr<std::optional<btree::Item>> ReadHead(TreeId tree, std::string_view key);

@@ -23,7 +23,7 @@ absl::Status CommitBuilder::FinishStaged(Finished* finished, TreeId* damaged) {
       return status;
     }
   }
-  group_->record.staged_nodes = group_->staged->nodes->id();
+  group_->record.staged.push_back(group_->staged->nodes->id());
   return absl::OkStatus();
 }
 

@@ -24,6 +24,7 @@
 #include "core/txn/engine.h"
 #include "core/txn/feed/feed_retention.h"
 #include "core/txn/transaction.h"
+#include "core/txn/value/staged_value.h"
 
 namespace sop::txn {
 
@@ -65,6 +66,8 @@ struct CommitGroup {
   // Of a large transaction that has the group for itself; its trees are not in `trees`.
   std::shared_ptr<StagedCommit> staged;
   absl::flat_hash_map<Serial, persistence::ValueChange> values;
+  // What its items refer to that is in storage already.
+  StagedValues staged_values;
   std::vector<TreeId> dropped_trees;
   persistence::CommitRecord record;
   persistence::Durability durability = persistence::Durability::kRelaxed;

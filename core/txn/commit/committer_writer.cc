@@ -62,6 +62,7 @@ void Committer::WriteOnce(std::shared_ptr<CommitGroup> group) {
     times[0] = request->queued_nanos;
     answers.push_back({std::move(request), {absl::OkStatus(), version, std::nullopt, times}});
   }
+  StagedValues taken;  // let go of without the lock
   {
     base::MutexLock lock(mu_);
     ++counters_.groups;
@@ -71,6 +72,7 @@ void Committer::WriteOnce(std::shared_ptr<CommitGroup> group) {
     }
     group->record = {};
     group->values.clear();
+    taken = std::exchange(group->staged_values, {});
     published_groups_.push_back(group);
     EndWriting();
   }

@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "core/base/bytes.h"
-#include "core/base/checksum.h"
 #include "core/base/status_macros.h"
+#include "core/txn/value/value_pieces.h"
 
 namespace sop::txn {
 
@@ -36,7 +36,7 @@ absl::StatusOr<std::optional<btree::ItemView>> OverlayWrites::Apply(const btree:
     return item_->view();
   }
   btree::ItemView item;
-  item.flags = write_.counter ? btree::kItemIsCounter : 0;
+  item.flags = write_.ItemFlags();
   item.format = write_.format;
   item.version = version_;
   item.ride_on = write_.ride_on;
@@ -50,9 +50,7 @@ absl::StatusOr<std::optional<btree::ItemView>> OverlayWrites::Apply(const btree:
     item.value = value_;
   }
   if (write_.out_of_node) {
-    const persistence::ValueReference reference{next_(), item.value.size(),
-                                                base::Checksum64(item.value)};
-    SOP_RETURN_IF_ERROR(place_(reference.value_id, item.value));
+    SOP_ASSIGN_OR_RETURN(const auto reference, txn::PlaceValue(item.value, next_, place_));
     value_ = btree::EncodeReference(reference);
     item.flags |= btree::kItemValueIsReference;
     item.value = value_;

@@ -17,10 +17,10 @@ namespace sop::txn {
 class OverlayWrites : public btree::WriteSource {
  public:
   using NextSerial = absl::FunctionRef<Serial()>;
-  using PlaceValue = absl::FunctionRef<absl::Status(Serial id, std::string_view value)>;
+  using PlacePiece = absl::FunctionRef<absl::Status(Serial id, std::string_view piece)>;
 
   // `version` is that of the items. `overlay` and the functions must outlive this.
-  OverlayWrites(const Overlay& overlay, Sequence version, NextSerial next, PlaceValue place)
+  OverlayWrites(const Overlay& overlay, Sequence version, NextSerial next, PlacePiece place)
       : own_(overlay), version_(version), next_(next), place_(place) {}
 
   absl::Status Seek(std::string_view key) override;
@@ -43,7 +43,7 @@ class OverlayWrites : public btree::WriteSource {
   Overlay::Iterator own_;
   const Sequence version_;
   const NextSerial next_;
-  const PlaceValue place_;
+  const PlacePiece place_;
   OwnWrite write_;
   std::string value_;
   std::optional<btree::Item> item_;

@@ -55,7 +55,8 @@ std::pair<Sequence, Sequence> CommitStager::Reserve(const Transaction& transacti
   uint64_t gap =
       (uint64_t{1} << 14) + transaction.write_bytes() / 256 + transaction.write_count() / 4;
   gap <<= std::min(attempt * 4, 16);
-  const uint64_t serials = transaction.write_count() * 4;
+  const uint64_t serials =
+      transaction.write_count() * 4 + transaction.write_bytes() / persistence::kValuePieceBytes;
   const uint64_t length = serials / kSerialsPerSequence + 2 + StagedCommit::kBuilderSequences;
   const Sequence first{tail.value + gap};
   return {first, Sequence{first.value + length}};

@@ -12,6 +12,7 @@ constexpr uint8_t kOutOfNode = 2;
 constexpr uint8_t kLateKey = 4;
 constexpr uint8_t kLateValue = 8;
 constexpr uint8_t kCounter = 16;
+constexpr uint8_t kStaged = 32;
 
 int64_t CounterOf(std::string_view value) {
   return static_cast<int64_t>(base::LoadLittle64(value.data()));
@@ -42,7 +43,7 @@ void EncodeOwnWrite(const OwnWrite& write, std::string* payload) {
   out.push_back(static_cast<char>(write.kind));
   out.push_back(static_cast<char>((write.change == ChangeKind::kValueOnly ? kValueOnly : 0) |
                                   (write.out_of_node ? kOutOfNode : 0) |
-                                  (write.counter ? kCounter : 0) |
+                                  (write.counter ? kCounter : 0) | (write.staged ? kStaged : 0) |
                                   (write.late_key_offset.has_value() ? kLateKey : 0) |
                                   (write.late_value_offset.has_value() ? kLateValue : 0)));
   out.push_back(static_cast<char>(write.format));
@@ -65,6 +66,7 @@ absl::StatusOr<OwnWrite> DecodeOwnWrite(std::string_view payload) {
   write.change = (flags & kValueOnly) != 0 ? ChangeKind::kValueOnly : ChangeKind::kStructural;
   write.out_of_node = (flags & kOutOfNode) != 0;
   write.counter = (flags & kCounter) != 0;
+  write.staged = (flags & kStaged) != 0;
   uint64_t offset = 0;
   if ((flags & kLateKey) != 0 && reader.GetVarint(&offset)) {
     write.late_key_offset = static_cast<uint32_t>(offset);
@@ -87,7 +89,7 @@ absl::StatusOr<std::optional<btree::Item>> ApplyOwnWrite(const OwnWrite& write,
   switch (write.kind) {
     case OwnWriteKind::kPut:
       after.emplace();
-      after->flags = write.counter ? btree::kItemIsCounter : 0;
+      after->flags = write.ItemFlags();
       after->format = write.format;
       after->ride_on = std::string(write.ride_on);
       after->value = std::string(write.value);

@@ -20,12 +20,19 @@ struct OwnWrite {
   ChangeKind change = ChangeKind::kStructural;
   bool out_of_node = false;
   bool counter = false;  // kPut: the value is a counter's
+  bool staged = false;   // kPut: `value` is a reference to a StagedValue
   uint8_t format = 0;
   std::optional<uint32_t> late_key_offset;
   std::optional<uint32_t> late_value_offset;
   int64_t amount = 0;  // kAdd
   std::string_view ride_on;
   std::string_view value;
+
+  // kPut: of the item, as long as its value is this one.
+  uint8_t ItemFlags() const {
+    return static_cast<uint8_t>((counter ? btree::kItemIsCounter : 0) |
+                                (staged ? btree::kItemValueIsReference : 0));
+  }
 };
 
 // `*payload` becomes the encoding.

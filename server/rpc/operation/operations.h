@@ -42,6 +42,9 @@ absl::Status Run(OperationScope& scope, const v1::UpdateKeyRequest& request,
                  v1::UpdateKeyResponse* response);
 absl::Status Run(OperationScope& scope, const v1::RemoveRequest& request,
                  v1::RemoveResponse* response);
+// `request` is the first message; the value is in `scope.context.incoming`.
+absl::Status Run(OperationScope& scope, const v1::PutValueRequest& request,
+                 v1::PutValueResponse* response);
 
 absl::Status Run(OperationScope& scope, const v1::GetRequest& request, v1::GetResponse* response);
 absl::Status Run(OperationScope& scope, const v1::SeekRequest& request, v1::SeekResponse* response);
@@ -58,6 +61,8 @@ inline constexpr uint32_t kMaxPageSize = 10'000;
 inline constexpr uint32_t kMaxListPageSize = 1'000;
 inline constexpr uint32_t kMaxPageBytes = 3 << 20;
 inline constexpr uint32_t kMaxSampleSize = 10'000;
+// Of a value, in one message of PutValue.
+inline constexpr size_t kMaxPartBytes = 1 << 20;
 // Items that one page of a read looks at for its filter.
 inline constexpr uint64_t kMaxExaminedItems = 100'000;
 

@@ -93,6 +93,7 @@ absl::Status ItemToProto(const btree::KeySchema& schema, catalog::ItemContent co
     convert::KeyToProto(std::move(key), out->mutable_key());
   }
   const bool left_out = (item.flags & btree::PackedItemFlags::kValueLeftOut) != 0;
+  if (left_out) out->set_value_size(item.value_size);
   if (content != catalog::ItemContent::kKeys && !left_out) {
     out->mutable_value()->set_content(item.value.data(), item.value.size());
     out->mutable_value()->set_format(convert::FormatToProto(item.format));

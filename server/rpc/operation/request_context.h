@@ -20,6 +20,7 @@ class Admitted;
 
 namespace sop::rpc {
 
+struct IncomingValue;
 struct Method;
 
 // Who asks for what and how long they wait: made once per call by the dispatcher, handed to
@@ -55,6 +56,8 @@ class RequestContext {
   std::shared_ptr<session::OpenDatabase> counted;
   // The call's place, which has the memory of its answer.
   load::Admitted* place = nullptr;
+  // Of PutValue: what was received before its write is run. Null elsewhere.
+  const IncomingValue* incoming = nullptr;
   // What an answer may still hold, in bytes.
   int64_t response_budget_bytes = 4 << 20;
 

@@ -3,6 +3,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/bytes.h"
+#include "core/base/check.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
 #include "core/btree/packed_page.h"
@@ -10,6 +12,7 @@
 #include "fmt/format.h"
 #include "server/convert/id.h"
 #include "server/convert/key.h"
+#include "server/rpc/operation/incoming_value.h"
 #include "server/rpc/operation/operations.h"
 
 namespace sop::rpc {
@@ -34,7 +37,7 @@ absl::StatusOr<catalog::WriteItem> ItemFromProto(const v1::WriteItem& item) {
   return write;
 }
 
-// Whether item ids of a packed page say which items are meant, or are those of another store.
+// Whether item ids and versions of a packed page say which items are meant, or are of another store.
 enum class ItemIds { kUsed, kIgnored };
 
 absl::Status AppendPacked(const std::string& packed, ItemIds ids,
@@ -55,6 +58,9 @@ absl::Status AppendPacked(const std::string& packed, ItemIds ids,
       write.format = item.format;
     }
     if (ids == ItemIds::kUsed && !item.item_id.IsZero()) write.item_id = item.item_id;
+    if (ids == ItemIds::kUsed && item.version != 0) {
+      write.expected_version = Sequence{item.version};
+    }
     items->push_back(std::move(write));
   }
   return absl::OkStatus();
@@ -154,6 +160,50 @@ absl::Status Run(OperationScope& scope, const v1::RemoveRequest& request,
   return RunWrite(scope, request, response, ItemIds::kUsed, [&](OrderedStore& s, Items items) {
     return s.Remove(items, RequireOf(request));
   });
+}
+
+absl::Status Run(OperationScope& scope, const v1::PutValueRequest& request,
+                 v1::PutValueResponse* response) {
+  SOP_CHECK(scope.context.incoming != nullptr);
+  const IncomingValue& value = *scope.context.incoming;
+  SOP_ASSIGN_OR_RETURN(catalog::OpenStore * open,
+                       scope.stores.Open(request.store(), catalog::StoreKind::kBtree));
+  SOP_ASSIGN_OR_RETURN(catalog::WriteItem item, ItemFromProto(request.item()));
+  SOP_ASSIGN_OR_RETURN(item.format, convert::FormatFromProto(request.item().value().format()));
+  if (value.staged != nullptr) {
+    if (scope.stores.transaction().tree_id(open->tree(catalog::kItemsRole)) != value.tree) {
+      return Error(Reason::kStoreRemoved,
+                   fmt::format("store '{}' was made anew while its value was being received",
+                               base::Printable(request.store())),
+                   {{"store", request.store()}});
+    }
+    item.value.reset();
+    item.staged = value.staged;
+  } else {
+    item.value = value.whole;
+  }
+  OrderedStore store(*open);
+  const Items items(&item, 1);
+  const auto put = [&]() -> absl::StatusOr<WriteReport> {
+    switch (request.kind()) {
+      case v1::PUT_KIND_ADD:
+        return store.Add(items, RequireOf(request));
+      case v1::PUT_KIND_ADD_IF_NOT_EXISTS:
+        return store.AddIfNotExists(items, RequireOf(request));
+      case v1::PUT_KIND_UPDATE:
+        return store.Update(items, RequireOf(request));
+      case v1::PUT_KIND_UNSPECIFIED:
+      case v1::PUT_KIND_UPSERT:
+        return store.Upsert(items);
+      default:
+        return Error(Reason::kInvalidArgument,
+                     fmt::format("kind {} does not exist", static_cast<int>(request.kind())),
+                     {{"field", "kind"}});
+    }
+  };
+  SOP_ASSIGN_OR_RETURN(const WriteReport report, put());
+  ReportTo(report, response->mutable_report());
+  return absl::OkStatus();
 }
 
 }  // namespace sop::rpc

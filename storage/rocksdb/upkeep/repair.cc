@@ -11,6 +11,7 @@
 #include "core/base/status_macros.h"
 #include "storage/rocksdb/database_folder.h"
 #include "storage/rocksdb/open_database.h"
+#include "storage/rocksdb/rocksdb_staged_nodes.h"
 #include "storage/rocksdb/rocksdb_status.h"
 #include "storage/rocksdb/rocksdb_tuning.h"
 #include "storage/rocksdb/upkeep/timeline.h"
@@ -150,6 +151,9 @@ absl::Status RepairedCopy::AddNode(TreeId tree, NodeId node, std::string_view im
 }
 
 absl::Status RepairedCopy::AddValue(TreeId tree, Serial value_id, std::string_view value) {
+  if (const uint64_t staged = StagedIdOf(value_id); staged != 0) {
+    staged_end_ = std::max(staged_end_, staged + 1);
+  }
   SOP_RETURN_IF_ERROR(Check(batch_.Put(families_[static_cast<size_t>(Family::kBlobs)],
                                        ItemKey(tree, value_id.value), ToSlice(value))));
   return Flush(kBatchBytes);
@@ -177,6 +181,8 @@ absl::Status RepairedCopy::Finish(Sequence tail) {
   base::AppendBigEndian64(&last, tail.value);
   SOP_RETURN_IF_ERROR(Check(batch_.Put(meta, ToSlice(kTailKey), last)));
   SOP_RETURN_IF_ERROR(Check(batch_.Put(meta, ToSlice(kDatabaseIdKey), database_id_.Bytes())));
+  SOP_RETURN_IF_ERROR(
+      Check(batch_.Put(meta, ToSlice(kStagedEndKey), EncodeStagedEnd(staged_end_))));
   SOP_RETURN_IF_ERROR(Flush(0));
   SOP_RETURN_IF_ERROR(Check(db_->Flush(rocksdb::FlushOptions(), families_)));
   for (auto* family : families_) SOP_RETURN_IF_ERROR(Check(db_->DestroyColumnFamilyHandle(family)));

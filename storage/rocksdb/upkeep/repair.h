@@ -50,6 +50,7 @@ class RepairedCopy : public persistence::CopyTarget {
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> families_;
   rocksdb::WriteBatch batch_;
+  uint64_t staged_end_ = 1;  // above the numbers of all staged values
 };
 
 // Puts a finished copy in the place of the database in `folder`, which nobody may have open; where

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from enum import Enum
-from typing import Any, Optional, Sequence
+from typing import Any, Iterator, Optional, Sequence
 
 from sop.errors import SopError
 from sop.v1 import btree_pb2, types_pb2
@@ -12,6 +12,10 @@ from sop.v1 import btree_pb2, types_pb2
 # A batch is sent when it has so many items or bytes; both are well below the server's limits.
 BATCH_ITEMS = 1000
 BATCH_BYTES = 1 << 20
+# A larger value goes alone, in parts; the server gives it back so, too.
+LARGE_VALUE_BYTES = 1 << 20
+LARGEST_VALUE_BYTES = 64 << 20
+_PART_BYTES = 256 << 10
 # What a message adds to the bytes of key and value, about.
 _ITEM_OVERHEAD_BYTES = 32
 
@@ -59,11 +63,18 @@ class WriteKind(Enum):
 class Write:
     """One item to be written, and what became of it."""
 
-    __slots__ = ("kind", "item", "size_bytes", "outcome", "item_id", "error", "is_counted")
+    __slots__ = (
+        "kind", "item", "size_bytes", "large_value", "outcome", "item_id", "error", "is_counted"
+    )  # fmt: skip
 
     def __init__(self, kind: WriteKind, item: types_pb2.WriteItem) -> None:
         self.kind = kind
         self.item: Optional[types_pb2.WriteItem] = item
+        # Of one that goes alone: the value, which is not in `item` then.
+        self.large_value: Optional[bytes] = None
+        if len(item.value.content) > LARGE_VALUE_BYTES:
+            self.large_value = item.value.content
+            item.value.ClearField("content")
         self.size_bytes = item.ByteSize() + _ITEM_OVERHEAD_BYTES
         self.outcome = 0
         self.item_id = b""
@@ -86,6 +97,16 @@ class Write:
         if self.error is not None:
             return self.error.reason
         return outcome_name(self.outcome)
+
+
+def parts_of(write: Write, store: str) -> Iterator[btree_pb2.PutValueRequest]:
+    """What PutValue is sent for a large value; database and transaction are for the first."""
+    value = memoryview(write.large_value or b"")
+    kind: btree_pb2.PutKind = getattr(btree_pb2, f"PUT_KIND_{write.kind.name}")
+    yield btree_pb2.PutValueRequest(store=store, kind=kind, item=write.item)
+    for start in range(0, len(value), _PART_BYTES):
+        part = bytes(value[start : start + _PART_BYTES])
+        yield btree_pb2.PutValueRequest(content=part, end=start + len(part) == len(value))
 
 
 def outcome_name(outcome: int) -> str:

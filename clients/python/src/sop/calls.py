@@ -33,6 +33,7 @@ _DATABASE_RPCS = ("CreateDatabase", "DeleteDatabase", "GetStore", "ListStores", 
 _TRANSACTION_RPCS = ("Begin", "Commit", "Rollback", "Session")
 _BTREE_RPCS: tuple[str, ...] = ("CreateBtree", "OpenBtree", "Add", "AddIfNotExists", "Update", "Upsert")
 _BTREE_RPCS += ("UpdateKey", "Remove", "Get", "Seek", "ReadPage", "Count", "Sample", "Watch")
+_BTREE_RPCS += ("PutValue", "ReadValue")
 
 
 def default_address() -> str:

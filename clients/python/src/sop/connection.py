@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Callable, Generator, Optional, TypeVar
+from typing import Any, Callable, Generator, Iterator, Optional, TypeVar
 
 import grpc
 
@@ -90,6 +90,18 @@ class Connection:
                 return self.call(rpc, request)
             except UnavailableError:
                 if self._is_closed or not self._acquaintance.has_answered or not backoff.wait():
+                    raise
+
+    def call_with(self, rpc: str, make_requests: Callable[[], Iterator[Any]]) -> Any:
+        """One call of many requests, once, but for OVERLOADED."""
+        backoff = Backoff(self.patience)
+        while True:
+            try:
+                return self._answer(
+                    lambda: self._methods[rpc](make_requests(), timeout=current_timeout())
+                )
+            except OverloadedError as error:
+                if not backoff.wait(error.retry_delay or 0.0):
                     raise
 
     def start(self, rpc: str, request: Any) -> Any:

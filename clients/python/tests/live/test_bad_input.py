@@ -45,10 +45,9 @@ def test_record_without_indexed_field(db):
 
 
 def test_value_over_its_limit(store):
-    refused(lambda: store.add(sop.Item(2, b"x" * 70_000)), sop.UnimplementedError)
-    refused(lambda: store.add(sop.Item(2, b"x" * (5 << 20))), sop.UnimplementedError)
-    refused(lambda: store.add(sop.Item(2, b"x" * (65 << 20))), sop.LimitExceededError)
-    assert store.add(sop.Item(2, b"x" * 65_536))
+    refused(lambda: store.add(sop.Item(2, b"x" * ((64 << 20) + 1))), sop.InvalidValueError)
+    refused(lambda: store.remove(1, b"x" * ((1 << 20) + 1)), sop.LimitExceededError)
+    assert store.add(sop.Item(2, b"x" * (64 << 20)))
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "a\0b", "x" * 129, "back\\slash"])

@@ -12,11 +12,11 @@ from sop.aio.results import WriteResult
 from sop.aio.transaction import Transaction
 from sop.aio.watch import Change, ChangeKind, Watch
 from sop.arrays import Arrays
-from sop.batch import BATCH_ITEMS, Write, WriteKind
+from sop.batch import BATCH_ITEMS, LARGE_VALUE_BYTES, LARGEST_VALUE_BYTES, Write, WriteKind
 from sop.context import current_context, takes_context
 from sop.decoding import ItemDecoder, id_bytes, id_text
-from sop.errors import InvalidArgumentError, InvalidKeyError, LimitExceededError
-from sop.errors import UnimplementedError
+from sop.errors import InvalidArgumentError, InvalidKeyError, InvalidValueError
+from sop.errors import LimitExceededError
 from sop.filters import FilterLike, to_filter
 from sop.frames import ColumnsToAdd, columns_of_frame, frame_of, key_names, pandas
 from sop.keys import Descending, IndexFieldSpecification, IndexSpecification, RideOn
@@ -73,15 +73,14 @@ _GROWTH = 4
 _LONGEST_PAGE = 10_000
 # Above these the server could only say that the message is too large; below it checks itself.
 _LARGEST_SENT_KEY = 64 * 1024
-_LARGEST_SENT_VALUE = 4 * 1024 * 1024 - 2 * _LARGEST_SENT_KEY
-_LARGEST_VALUE = 64 * 1024 * 1024
 _KEY_LIMIT = {"limit": "4096"}
 
 
 class Btree(Generic[K, V]):
     """An open store in a transaction. Confined to the transaction's thread.
 
-    Keys are scalars, dicts or dataclasses; values are text, bytes or anything that JSON holds.
+    Keys are scalars, dicts or dataclasses; values are text, bytes or anything that JSON holds, up
+    to 64 MiB. Above 1 MiB they travel in parts: such a write is sent at once, and not collected.
     Without `key_type` and `value_type` dataclasses come back as dicts.
     Writes are collected and sent in batches; see WriteResult. Reads send what they depend on first.
     """
@@ -148,7 +147,12 @@ class Btree(Generic[K, V]):
         write = self._make_write(WriteKind.REMOVE, items[0])
         assert write.item is not None
         fill_value(write.item.value, value)
-        _check_size(write.item)
+        if len(write.item.value.content) > LARGE_VALUE_BYTES:
+            raise LimitExceededError(
+                f"value to remove by has {len(write.item.value.content)} bytes: "
+                f"allowed are {LARGE_VALUE_BYTES}",
+                metadata={"limit": str(LARGE_VALUE_BYTES)},
+            )
         self._transaction.check_usable()
         await self._queue.put([write])
         return WriteResult(self._queue, [write])
@@ -483,7 +487,16 @@ class Btree(Generic[K, V]):
         writes: list[Write] = []
         # While a batch is on its way the next one is made.
         for start in range(0, len(items), BATCH_ITEMS):
-            batch = [self._make_write(kind, item) for item in items[start : start + BATCH_ITEMS]]
+            batch: list[Write] = []
+            for item in items[start : start + BATCH_ITEMS]:
+                write = self._make_write(kind, item)
+                if write.large_value is None:
+                    batch.append(write)
+                    continue
+                await self._queue.put(batch)
+                await self._queue.put_large(write)
+                writes += [*batch, write]
+                batch = []
             await self._queue.put(batch)
             writes += batch
         return WriteResult(self._queue, writes)
@@ -502,7 +515,7 @@ class Btree(Generic[K, V]):
             message.item_id = id_bytes(item.id)
         write = Write(kind, message)
         if write.size_bytes > _LARGEST_SENT_KEY:
-            _check_size(message)
+            _check_size(write)
         return write
 
     def _current(self) -> types_pb2.Item:
@@ -515,21 +528,18 @@ class Btree(Generic[K, V]):
         return item
 
 
-def _check_size(item: types_pb2.WriteItem) -> None:
-    """Raises for a key that no store takes, and for a value that needs the streams of a later
-    release.
-    """
-    size = item.key.ByteSize()
+def _check_size(write: Write) -> None:
+    """Raises for a key or a value that no store takes."""
+    assert write.item is not None
+    size = write.item.key.ByteSize()
     if size > _LARGEST_SENT_KEY:
         raise InvalidKeyError(f"key has {size} bytes: allowed are 4096", metadata=_KEY_LIMIT)
-    size = len(item.value.content)
-    if size > _LARGEST_VALUE:
-        raise LimitExceededError(
-            f"value has {size} bytes: allowed are {_LARGEST_VALUE}",
-            metadata={"limit": str(_LARGEST_VALUE)},
+    size = len(write.large_value or b"")
+    if size > LARGEST_VALUE_BYTES:
+        raise InvalidValueError(
+            f"value has {size} bytes: allowed are {LARGEST_VALUE_BYTES}",
+            metadata={"limit": str(LARGEST_VALUE_BYTES)},
         )
-    if size > _LARGEST_SENT_VALUE:
-        raise UnimplementedError(f"value has {size} bytes: streamed values are not in this release")
 
 
 def _listed(given: Any) -> Sequence[Any]:

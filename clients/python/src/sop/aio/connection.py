@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, AsyncGenerator, Awaitable, Callable, Generator, Optional, TypeVar
+from typing import Any, AsyncGenerator, Awaitable, Callable, Generator, Iterator, Optional
+from typing import TypeVar
 
 import grpc
 import grpc.aio
@@ -99,6 +100,16 @@ class Connection:
                 if self._is_closed or not self._acquaintance.has_answered:
                     raise
                 if not await backoff.wait():
+                    raise
+
+    async def call_with(self, rpc: str, make_requests: Callable[[], Iterator[Any]]) -> Any:
+        """One call of many requests, once, but for OVERLOADED."""
+        backoff = Backoff(self.patience)
+        while True:
+            try:
+                return await self._answer(self.open_stream(rpc, make_requests(), current_timeout()))
+            except OverloadedError as error:
+                if not await backoff.wait(error.retry_delay or 0.0):
                     raise
 
     async def start(self, rpc: str, request: Any) -> Any:

@@ -103,6 +103,8 @@ class Cursor:
             request.key.CopyFrom(self._item.key)
             request.item_id = self._item.item_id
             answer = await self._reader.call("Seek", request)
+            if with_value:
+                await self._reader.fill(answer.item)
             self._stand_on(answer.item if answer.HasField("item") else None)
         return self._item
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any, AsyncGenerator, Awaitable, Callable, Optional, Union
+from typing import Any, AsyncGenerator, Awaitable, Callable, Iterator, Optional, Union
 
 from sop.aio.connection import Connection
 from sop.aio.streams import Stream
 from sop.errors import DeadlineExceededError, SopError, TransactionEndedError
 from sop.errors import TransactionLostError, TransactionNotFoundError, UnavailableError
-from sop.v1 import btree_pb2, transaction_pb2
+from sop.v1 import btree_pb2, transaction_pb2, types_pb2
 
 # Of one store; the server reads at most 16 MiB ahead of its work, a batch has 1 MiB.
 _BATCHES_AT_ONCE = 4
 PageBytes = Union[bytes, memoryview]
+Parts = Callable[[], Iterator[btree_pb2.PutValueRequest]]
 
 
 class Link:
@@ -67,6 +68,36 @@ class Link:
 
     def pages(self, request: btree_pb2.ScanRequest) -> AsyncGenerator[PageBytes, None]:
         """The packed pages of a scan."""
+        raise NotImplementedError
+
+    async def put_value(self, parts: Parts) -> btree_pb2.PutValueResponse:
+        """Writes a value that goes in parts."""
+        await self._wait_for_token()
+
+        def in_transaction() -> Iterator[btree_pb2.PutValueRequest]:
+            messages = parts()
+            yield self._about(next(messages))
+            yield from messages
+
+        answer: btree_pb2.PutValueResponse = await self.connection.call_with("PutValue", in_transaction)
+        return answer
+
+    async def read_value(self, request: btree_pb2.ReadValueRequest) -> types_pb2.Value:
+        """A value that comes in parts."""
+        await self._wait_for_token()
+        value = types_pb2.Value()
+        found = bytearray()
+        async for answer in self.connection.stream("ReadValue", self._about(request)):
+            if answer.format:
+                value.format = answer.format
+            found += answer.content
+        value.content = bytes(found)
+        return value
+
+    async def _wait_for_token(self) -> None:
+        """Calls beside the link's own way name the transaction."""
+
+    def _about(self, request: Any) -> Any:
         raise NotImplementedError
 
 
@@ -223,6 +254,9 @@ class StreamLink(Link):
             if answer.end:
                 return
             page.page_token = answer.next_page_token
+
+    async def _wait_for_token(self) -> None:
+        await self._stream.answer(self._begun)
 
     def _about(self, request: Any) -> Any:
         request.database, request.transaction_id = self._database, self.token

@@ -63,7 +63,19 @@ class Reader:
                 raise
             half = len(keys) // 2
             return await self.get(keys[:half]) + await self.get(keys[half:])
+        for item in answer.items:
+            await self.fill(item)
         return list(answer.items)
+
+    async def fill(self, item: types_pb2.Item) -> None:
+        """Reads the value if it was left out because of its size."""
+        if item.value_size == 0:
+            return
+        request = btree_pb2.ReadValueRequest(
+            store=self.store.name, key=item.key, item_id=item.item_id
+        )
+        item.value.CopyFrom(await self._transaction.link.read_value(request))
+        item.value_size = 0
 
     async def fetch_one(self, key: types_pb2.Key, item_id: bytes) -> Optional[types_pb2.Item]:
         """The item with this key, and id if given."""
@@ -71,7 +83,11 @@ class Reader:
             target=btree_pb2.SEEK_TARGET_EXACT, key=key, item_id=item_id
         )
         answer = await self.call("Seek", request)
-        return answer.item if answer.HasField("item") else None
+        if not answer.HasField("item"):
+            return None
+        await self.fill(answer.item)
+        item: types_pb2.Item = answer.item
+        return item
 
     async def read_page(self, request: btree_pb2.ReadPageRequest) -> Page[Any, Any]:
         """One page; packed where the types of the keys are known without asking."""

@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any, Protocol, Sequence
 
 from sop.aio.link import Link
-from sop.batch import BATCH_BYTES, BATCH_ITEMS, OF_ONE_ITEM, Write, first_batch
+from sop.batch import BATCH_BYTES, BATCH_ITEMS, OF_ONE_ITEM, Write, first_batch, parts_of
 from sop.errors import CancelledError, SopError
 
 
@@ -47,6 +47,18 @@ class WriteQueue:
             self._pending_bytes += write.size_bytes
         while len(self._pending) >= BATCH_ITEMS or self._pending_bytes >= BATCH_BYTES:
             await self._send(())
+
+    async def put_large(self, write: Write) -> None:
+        """Sends a large value, behind all that was written before. Raises its failure."""
+        await self.flush()
+        self.version += 1
+        try:
+            answer = await self._owner.link.put_value(lambda: parts_of(write, self._store))
+        except SopError as error:
+            write.error, write.item, write.large_value = error, None, None
+            raise
+        write.large_value = None
+        self._take([write], answer)
 
     async def flush(self, looked_at: Sequence[Write] = ()) -> None:
         """Sends everything and waits. Raises the first failure.
