@@ -191,6 +191,7 @@ absl::StatusOr<std::optional<std::string>> OpenDatabase::Get(const rocksdb::Read
   // This overload writes into the string at once unless the block is pinned: one copy either way.
   std::string value;
   const rocksdb::Status status = db_->Get(options, this->family(family), ToSlice(key), &value);
+  if (family == Family::kBlobs) values_read_.fetch_add(1, std::memory_order_relaxed);
   if (status.ok()) return std::optional<std::string>(std::move(value));
   if (status.IsNotFound()) return std::optional<std::string>();
   return FromRocksDb(status, fmt::format("read {} of {}", kFamilyNames[static_cast<size_t>(family)],

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -69,6 +70,8 @@ class OpenDatabase {
   // The value of `key` as `options` sees it, or nothing. kDamaged, UNAVAILABLE.
   absl::StatusOr<std::optional<std::string>> Get(const rocksdb::ReadOptions& options, Family family,
                                                  std::string_view key) const;
+  // Values outside nodes that Get has read, pieces counting each.
+  uint64_t values_read() const { return values_read_.load(std::memory_order_relaxed); }
   // The last sequence that `options` sees; 0 for an empty database.
   absl::StatusOr<Sequence> ReadTail(const rocksdb::ReadOptions& options) const;
 
@@ -97,6 +100,7 @@ class OpenDatabase {
   // the rows of what is being staged come from elsewhere.
   mutable base::Mutex log_mu_;
   mutable LogOrder log_order_;
+  mutable std::atomic<uint64_t> values_read_{0};
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> families_;
 };

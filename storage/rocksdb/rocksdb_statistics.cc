@@ -72,6 +72,7 @@ std::map<std::string, uint64_t> RocksDbStorage::Statistics() const {
     database_->db().GetIntProperty(database_->family(Family::kNodes), *property, &value);
     values[name] = value;
   }
+  values["values_read_count"] = database_->values_read();
   values["pending_trees_count"] = reclaimer_.pending_trees();
   values["reclaimed_trees_count"] = reclaimer_.reclaimed_trees();
   for (int level = 0; level < 7; ++level) {

@@ -34,6 +34,10 @@ void MeasurePaging(const ScalingRun& run);
 void MeasureNodes(const ScalingRun& run);
 // Values of 10 bytes to 64 KiB.
 void MeasureValues(const ScalingRun& run);
+// All keys of a store of 10 KiB values, with and without the values.
+void MeasureKeysAlone(const ScalingRun& run);
+// Values of 64 KiB to 64 MiB, one in each transaction, beside a file.
+void MeasureLarge(const ScalingRun& run);
 // Items of half the memory to ten times the memory.
 void MeasureCache(const ScalingRun& run);
 // Databases open in one daemon, up to `most_databases`.
