@@ -11,6 +11,8 @@
 #include "clients/cli/removal.h"
 #include "clients/cli/session/filter_message.h"
 #include "clients/cli/session/messages.h"
+#include "clients/cli/session/scanner.h"
+#include "clients/cpp/large_value.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
 
@@ -73,6 +75,42 @@ absl::StatusOr<StoredValue> ValueOf(const Session& session, const ItemFlags& fla
                                                                   : btree::ValueFormat::kBytes};
 }
 
+void TellOutcome(Session& session, const btree::Key& key, const v1::WriteReport& report,
+                 const std::string& commit_version) {
+  const std::string_view outcome =
+      OutcomeText(report.outcomes_size() > 0 ? report.outcomes(0) : v1::WriteOutcome());
+  if (session.terminal.json()) {
+    session.terminal.PrintJson({{"key", KeyJson(key)},
+                                {"outcome", outcome},
+                                {"commit_version", VersionText(commit_version)}});
+  } else {
+    session.terminal.Note(std::string(outcome));
+  }
+}
+
+// Sends one item with a large value and says what became of it.
+absl::Status WriteLarge(Session& session, const ItemFlags& flags, const StoredValue& value) {
+  SOP_ASSIGN_OR_RETURN(const StoreKeys keys, session.GetKeys(flags.store));
+  SOP_ASSIGN_OR_RETURN(const btree::Key key, ParseKey(keys, flags.keys.front()));
+  v1::PutValueRequest header;
+  header.set_database(session.flags.database);
+  header.set_store(flags.store);
+  header.set_request_id(Connection::MakeRequestId());
+  header.set_require_all(flags.add || flags.update);
+  header.set_kind(flags.add      ? v1::PUT_KIND_ADD
+                  : flags.update ? v1::PUT_KIND_UPDATE
+                                 : v1::PUT_KIND_UPSERT);
+  KeyToProto(key, header.mutable_item()->mutable_key());
+  ValueToProto({"", value.format}, header.mutable_item()->mutable_value());
+  if (flags.if_version) {
+    header.mutable_item()->set_expected_version(*flags.if_version);
+  }
+  SOP_ASSIGN_OR_RETURN(const v1::PutValueResponse response,
+                       session.connection().PutValue(header, value.content));
+  TellOutcome(session, key, response.report(), response.commit_version());
+  return absl::OkStatus();
+}
+
 // Sends one item with the call of `method` and says what became of it.
 template <typename Request, typename Response>
 absl::Status Write(Session& session, const ItemFlags& flags, const StoredValue& value,
@@ -95,16 +133,7 @@ absl::Status Write(Session& session, const ItemFlags& flags, const StoredValue& 
   Connection& connection = session.connection();
   SOP_ASSIGN_OR_RETURN(const Response response,
                        connection.Call(connection.btree(), method, request));
-  const v1::WriteReport& report = response.report();
-  const std::string_view outcome =
-      OutcomeText(report.outcomes_size() > 0 ? report.outcomes(0) : v1::WriteOutcome());
-  if (session.terminal.json()) {
-    session.terminal.PrintJson({{"key", KeyJson(key)},
-                                {"outcome", outcome},
-                                {"commit_version", VersionText(response.commit_version())}});
-  } else {
-    session.terminal.Note(std::string(outcome));
-  }
+  TellOutcome(session, key, response.report(), response.commit_version());
   return absl::OkStatus();
 }
 
@@ -113,6 +142,9 @@ absl::Status Put(Session& session, const ItemFlags& flags) {
     return UsageError("--add and --update: give one of them");
   }
   SOP_ASSIGN_OR_RETURN(const StoredValue value, ValueOf(session, flags));
+  if (value.content.size() > client::kMaxWholeValueBytes) {
+    return WriteLarge(session, flags, value);
+  }
   if (flags.add) {
     return Write(session, flags, value, &Stub::Add);
   }
@@ -150,10 +182,11 @@ absl::Status Get(Session& session, const ItemFlags& flags) {
     KeyToProto(key, request.add_keys());
   }
   Connection& connection = session.connection();
-  SOP_ASSIGN_OR_RETURN(const v1::GetResponse response,
+  SOP_ASSIGN_OR_RETURN(v1::GetResponse response,
                        connection.Call(connection.btree(), &Stub::Get, request));
-  for (const v1::Item& item : response.items()) {
+  for (v1::Item& item : *response.mutable_items()) {
     SOP_ASSIGN_OR_RETURN(const btree::Key key, KeyFromProto(item.key()));
+    SOP_RETURN_IF_ERROR(FillLeftOutValue(session, request, &item));
     PrintItem(session, flags, keys, key, item);
   }
   if (response.missing_size() == 0) {

@@ -282,7 +282,12 @@ absl::StatusOr<v1::GetResponse> ScriptRunner::GetItem(const ScriptOperation& ope
   request.set_transaction_id(running.transaction->id());
   KeyToProto(key, request.add_keys());
   Connection& connection = session_.connection();
-  return connection.Call(connection.btree(), &Stub::Get, request);
+  SOP_ASSIGN_OR_RETURN(v1::GetResponse response,
+                       connection.Call(connection.btree(), &Stub::Get, request));
+  for (v1::Item& item : *response.mutable_items()) {
+    SOP_RETURN_IF_ERROR(FillLeftOutValue(session_, request, &item));
+  }
+  return response;
 }
 
 absl::StatusOr<StoredValue> ScriptRunner::GetValue(const ScriptOperation& operation,

@@ -5,26 +5,15 @@ Usage: bench_command_test.py BUILD_DIR, the folder with server/sopd and clients/
 
 import json
 import subprocess
-import sys
 import time
-import unittest
 
-from program_runner import Programs
+from program_runner import ProgramCase, main
 
-BUILD_DIR = "build/release"
 LOAD = ("bench", "--clients", "4", "--seconds", "1", "--items", "1000", "--value-size", "50")
 
 
-class BenchCommandTest(unittest.TestCase):
+class BenchCommandTest(ProgramCase):
     """All on one server; the store of a run is gone behind it unless it was to be kept."""
-
-    run_sop: Programs
-
-    @classmethod
-    def setUpClass(cls):
-        cls.sop = Programs(BUILD_DIR)
-        cls.addClassCleanup(cls.sop.close)
-        cls.sop.start()
 
     def stores(self) -> list[str]:
         return [store["name"] for store in self.sop.json_lines("store", "list")]
@@ -132,6 +121,4 @@ class BenchCommandTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        BUILD_DIR = sys.argv.pop(1)
-    unittest.main()
+    main()

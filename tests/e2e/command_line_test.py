@@ -7,25 +7,14 @@ import itertools
 import json
 import os
 import subprocess
-import sys
-import unittest
 
-from program_runner import Programs
+from program_runner import ProgramCase, main
 
-BUILD_DIR = "build/release"
 NUMBERS = itertools.count()
 
 
-class CommandLineTest(unittest.TestCase):
+class CommandLineTest(ProgramCase):
     """Each test has stores of its own."""
-
-    run_sop: Programs
-
-    @classmethod
-    def setUpClass(cls):
-        cls.sop = Programs(BUILD_DIR)
-        cls.addClassCleanup(cls.sop.close)
-        cls.sop.start()
 
     def setUp(self):
         self.store = f"store-{next(NUMBERS)}"
@@ -150,11 +139,26 @@ class CommandLineTest(unittest.TestCase):
         content = bytes(range(256)) * 200
         path = self.sop.write("bytes", content)
         self.sop.good("put", self.store, "k", "--value-file", path)
-        got = subprocess.run(
-            [self.sop.sop, "get", self.store, "k", "--raw"],
-            capture_output=True, env=self.sop.environment(), check=True,
-        )  # fmt: skip
-        self.assertEqual(got.stdout, content)
+        self.assertEqual(self.raw("get", self.store, "k", "--raw"), content)
+
+    def test_values_of_any_size_go_in_and_come_out(self):
+        self.sop.good("store", "create", self.store)
+        for key, size in (("mebibyte", 1 << 20), ("more", (1 << 20) + 1), ("most", 64 << 20)):
+            content = os.urandom(1 << 20) * (size >> 20) + b"x" * (size % (1 << 20))
+            path = self.sop.write("large", content)
+            self.assertIn("added", self.sop.run("put", self.store, key, "--value-file", path, "--add").stderr)
+            got = self.raw("get", self.store, key, "--raw")
+            self.assertTrue(got == content, key)
+        self.assertEqual(self.sop.refusal("put", self.store, "more", "--value-file", path, "--add")["reason"], "KEY_EXISTS")
+        path = self.sop.write("large", b"x" * ((64 << 20) + 1))
+        self.assertEqual(self.sop.refusal("put", self.store, "over", "--value-file", path)["reason"], "INVALID_VALUE")
+        self.sop.good("tx", f"put {self.store} small s", f"get {self.store} more")
+
+    def raw(self, *arguments: str) -> bytes:
+        """What a run printed, as it is."""
+        return subprocess.run(
+            [self.sop.sop, *arguments], capture_output=True, env=self.sop.environment(), check=True
+        ).stdout
 
     def test_a_missing_key_is_said_and_the_others_are_printed(self):
         self.sop.good("store", "create", self.store)
@@ -411,6 +415,4 @@ class CommandLineTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        BUILD_DIR = sys.argv.pop(1)
-    unittest.main()
+    main()

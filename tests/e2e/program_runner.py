@@ -6,8 +6,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+import unittest
 from typing import Any, Optional, Sequence
 
 START_SECONDS = 30.0
@@ -109,6 +111,26 @@ class Programs:
                 error: dict[str, Any] = json.loads(line)["error"]
                 return error
         raise AssertionError(f"no error in:\n{done.stderr}")
+
+
+class ProgramCase(unittest.TestCase):
+    """Tests of one class on one server."""
+
+    build_dir = "build/release"
+    sop: Programs
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.sop = Programs(cls.build_dir)
+        cls.addClassCleanup(cls.sop.close)
+        cls.sop.start()
+
+
+def main() -> None:
+    """Runs the tests of a program whose argument is the folder of the build."""
+    if len(sys.argv) > 1:
+        ProgramCase.build_dir = sys.argv.pop(1)
+    unittest.main()
 
 
 def read_lines(path: str) -> list[str]:

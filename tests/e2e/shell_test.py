@@ -9,27 +9,16 @@ import os
 import re
 import stat
 import subprocess
-import sys
 import time
-import unittest
 
-from program_runner import Programs
+from program_runner import ProgramCase, main
 from pseudo_terminal import PseudoTerminal
 
-BUILD_DIR = "build/release"
 NUMBERS = itertools.count()
 
 
-class ShellTest(unittest.TestCase):
+class ShellTest(ProgramCase):
     """Each test has stores and a state folder of its own."""
-
-    sop: Programs
-
-    @classmethod
-    def setUpClass(cls):
-        cls.sop = Programs(BUILD_DIR)
-        cls.addClassCleanup(cls.sop.close)
-        cls.sop.start()
 
     def setUp(self):
         number = next(NUMBERS)
@@ -291,6 +280,4 @@ class ShellTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        BUILD_DIR = sys.argv.pop(1)
-    unittest.main()
+    main()

@@ -15,13 +15,11 @@ import signal
 import subprocess
 import sys
 import time
-import unittest
 import uuid
 from typing import Any, Callable, Optional
 
-from program_runner import Programs
+from program_runner import ProgramCase, Programs, main
 
-BUILD_DIR = "build/release"
 NUMBERS = itertools.count()
 SEED = int(os.environ.get("SOP_SEED", "0")) or random.randrange(1, 2**31)
 
@@ -137,16 +135,8 @@ class RandomStore:
         return json.dumps({"sop_export": 1, "store": store}, separators=(",", ":"))
 
 
-class TransferTest(unittest.TestCase):
+class TransferTest(ProgramCase):
     """Each test has stores of its own."""
-
-    sop: Programs
-
-    @classmethod
-    def setUpClass(cls):
-        cls.sop = Programs(BUILD_DIR)
-        cls.addClassCleanup(cls.sop.close)
-        cls.sop.start()
 
     def setUp(self):
         self.store = f"goods-{next(NUMBERS)}"
@@ -193,6 +183,30 @@ class TransferTest(unittest.TestCase):
         described: dict[str, Any] = json.loads(self.export(store)[0])["store"]
         del described["name"]
         return described
+
+    def test_large_values_come_back_identically(self):
+        size = (1 << 20) + 5
+        lines = [
+            json.dumps({"key": "a", "text": "small"}),
+            json.dumps({"key": "b", "text": "\u00df" * size}, ensure_ascii=False),
+            json.dumps({"key": "c", "bytes": base64.b64encode(os.urandom(3 * size)).decode()}),
+            json.dumps({"key": "d", "value": {"rows": ["x" * 100] * 20_000}}),
+            json.dumps({"key": "e", "text": "last"}),
+        ]
+        source = self.sop.write(f"{self.store}.source", "\n".join(lines).encode())
+        self.sop.good("import", self.store, source, "--format", "export")
+        exported = self.export(self.store)
+        read = lambda line: json.loads(line)  # noqa: E731
+        self.assertEqual(list(map(read, exported[1:-1])), list(map(read, lines)))
+        for kind in ("jsonl", "csv"):
+            path = self.path(f"{self.store}.{kind}")
+            self.sop.good("export", self.store, path)
+            copy = f"{self.store}-{kind}"
+            self.sop.good("import", copy, path, "--existing", "fail")
+            self.assertEqual(self.export(copy)[1:], exported[1:], kind)
+        self.sop.good("import", self.store, source, "--format", "export", "--existing", "keep")
+        self.sop.good("import", self.store, source, "--format", "export", "--one-transaction")
+        self.assertEqual(self.export(self.store), exported)
 
     def test_a_range_is_exported(self):
         text = "".join(f"{number:05}\n" for number in range(1000))
@@ -283,7 +297,7 @@ class TransferTest(unittest.TestCase):
         self.assertEqual(self.count(self.store), 5000)
 
     def test_a_small_import_leaves_no_record(self):
-        other = Programs(BUILD_DIR)
+        other = Programs(self.build_dir)
         self.addCleanup(other.close)
         other.start()
         other.good("import", self.store, self.sop.write("small.csv", b"id,n\n1,2\n"))
@@ -367,7 +381,5 @@ class TransferTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        BUILD_DIR = sys.argv.pop(1)
     print(f"SOP_SEED={SEED}", file=sys.stderr)
-    unittest.main()
+    main()

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "clients/cpp/large_value.h"
 #include "core/base/clock.h"
 #include "core/base/random.h"
 
@@ -31,6 +32,32 @@ Connection::Connection(Options options, std::shared_ptr<grpc::Channel> channel)
       btree_(v1::BtreeService::NewStub(channel_)),
       databases_(v1::DatabaseService::NewStub(channel_)),
       transactions_(v1::TransactionService::NewStub(channel_)) {}
+
+absl::Status Connection::Run(absl::FunctionRef<grpc::Status(grpc::ClientContext*)> call) {
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + options_.timeout));
+  const Interruption::Scope scope(options_.interruption, [&context] { context.TryCancel(); });
+  return StatusFromGrpc(call(&context));
+}
+
+absl::StatusOr<v1::PutValueResponse> Connection::PutValue(v1::PutValueRequest header,
+                                                          std::string_view value) {
+  Place(&header);
+  v1::PutValueResponse response;
+  SOP_RETURN_IF_ERROR(Run([&](grpc::ClientContext* context) {
+    return client::PutValue(*btree_, context, header, value, &response);
+  }));
+  return response;
+}
+
+absl::StatusOr<v1::ReadValueResponse> Connection::ReadValue(v1::ReadValueRequest request) {
+  Place(&request);
+  v1::ReadValueResponse response;
+  SOP_RETURN_IF_ERROR(Run([&](grpc::ClientContext* context) {
+    return client::ReadValue(*btree_, context, request, &response);
+  }));
+  return response;
+}
 
 void Connection::WaitForServer(absl::Duration limit) {
   channel_->WaitForConnected(absl::ToChronoTime(absl::Now() + limit));

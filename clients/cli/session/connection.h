@@ -4,14 +4,17 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "clients/cli/session/failure.h"
 #include "clients/cli/session/interruption.h"
 #include "clients/cpp/channel.h"
+#include "core/base/status_macros.h"
 #include "sop/v1/admin.grpc.pb.h"
 #include "sop/v1/btree.grpc.pb.h"
 #include "sop/v1/database.grpc.pb.h"
@@ -44,15 +47,16 @@ class Connection {
     if constexpr (requires(Request placed) { placed.set_transaction_id(std::string()); }) {
       if (!transaction_.empty() && request.transaction_id().empty()) {
         Request placed = request;
-        placed.set_transaction_id(transaction_);
-        if constexpr (requires { placed.clear_request_id(); }) {
-          placed.clear_request_id();
-        }
+        Place(&placed);
         return CallAsIs(stub, method, placed);
       }
     }
     return CallAsIs(stub, method, request);
   }
+
+  // client::PutValue and client::ReadValue, as Call calls.
+  absl::StatusOr<v1::PutValueResponse> PutValue(v1::PutValueRequest header, std::string_view value);
+  absl::StatusOr<v1::ReadValueResponse> ReadValue(v1::ReadValueRequest request);
 
   // The transaction that calls are part of unless they name another; empty: none. What a stream is
   // part of is up to its owner.
@@ -78,15 +82,23 @@ class Connection {
                                     grpc::Status (Stub::*method)(grpc::ClientContext*,
                                                                  const Request&, Response*),
                                     const Request& request) {
-    grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + options_.timeout));
-    const Interruption::Scope scope(options_.interruption, [&context] { context.TryCancel(); });
     Response response;
-    if (absl::Status status = StatusFromGrpc((stub.*method)(&context, request, &response));
-        !status.ok()) {
-      return status;
-    }
+    SOP_RETURN_IF_ERROR(Run(
+        [&](grpc::ClientContext* context) { return (stub.*method)(context, request, &response); }));
     return response;
+  }
+
+  // Makes a call that ends at its time, or when the user wants it to.
+  absl::Status Run(absl::FunctionRef<grpc::Status(grpc::ClientContext*)> call);
+  // Names the transaction that calls are part of.
+  template <typename Request>
+  void Place(Request* request) const {
+    if (!transaction_.empty() && request->transaction_id().empty()) {
+      request->set_transaction_id(transaction_);
+      if constexpr (requires { request->clear_request_id(); }) {
+        request->clear_request_id();
+      }
+    }
   }
 
   const Options options_;

@@ -75,21 +75,35 @@ absl::Status ScanStore(Session& session, const v1::ScanRequest& request, StoreKe
 
 absl::StatusOr<StoredValue> ReadLeftOutValue(Session& session, const v1::ScanRequest& request,
                                              const ScannedItem& item) {
-  v1::SeekRequest seek;
-  seek.set_database(request.database());
-  seek.set_store(request.store());
-  seek.set_transaction_id(request.transaction_id());
-  KeyToProto(item.key, seek.mutable_key());
+  v1::ReadValueRequest read;
+  read.set_database(request.database());
+  read.set_store(request.store());
+  read.set_transaction_id(request.transaction_id());
+  KeyToProto(item.key, read.mutable_key());
   if (!item.item_id.IsZero()) {
-    seek.set_item_id(item.item_id.Bytes());
+    read.set_item_id(item.item_id.Bytes());
   }
-  SOP_ASSIGN_OR_RETURN(
-      const v1::SeekResponse response,
-      session.connection().Call(session.connection().btree(), &v1::BtreeService::Stub::Seek, seek));
-  if (!response.exact()) {
-    return Error(Reason::kKeyNotFound, "an item was removed while it was being read");
+  SOP_ASSIGN_OR_RETURN(const v1::ReadValueResponse whole, session.connection().ReadValue(read));
+  v1::Value value;
+  value.set_content(whole.content());
+  value.set_format(whole.format());
+  return ValueFromProto(value);
+}
+
+absl::Status FillLeftOutValue(Session& session, const v1::GetRequest& request, v1::Item* item) {
+  if (item->value_size() == 0) {
+    return absl::OkStatus();
   }
-  return ValueFromProto(response.item().value());
+  v1::ReadValueRequest read;
+  read.set_database(request.database());
+  read.set_store(request.store());
+  read.set_transaction_id(request.transaction_id());
+  *read.mutable_key() = item->key();
+  read.set_item_id(item->item_id());
+  SOP_ASSIGN_OR_RETURN(v1::ReadValueResponse whole, session.connection().ReadValue(read));
+  item->mutable_value()->set_allocated_content(whole.release_content());
+  item->mutable_value()->set_format(whole.format());
+  return absl::OkStatus();
 }
 
 }  // namespace sop::cli

@@ -15,7 +15,7 @@ namespace sop::cli {
 struct ScannedItem {
   btree::Key key;
   StoredValue value;
-  // The value was left out of the page; Get reads it.
+  // The value was left out of the page because of its size.
   bool value_left_out = false;
   uint64_t version = 0;
   // Zero in a unique store.
@@ -30,5 +30,8 @@ absl::Status ScanStore(Session& session, const v1::ScanRequest& request, StoreKe
 // The value that a page left out because of its size.
 absl::StatusOr<StoredValue> ReadLeftOutValue(Session& session, const v1::ScanRequest& request,
                                              const ScannedItem& item);
+
+// The same for an item of a message, which gets it.
+absl::Status FillLeftOutValue(Session& session, const v1::GetRequest& request, v1::Item* item);
 
 }  // namespace sop::cli

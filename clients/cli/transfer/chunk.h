@@ -15,6 +15,8 @@ namespace sop::cli {
 struct WritePage {
   std::string packed;
   v1::UpsertRequest messages;
+  // Of a page of one message: its value, which is too large for one.
+  std::string large_value;
   uint64_t items = 0;
 };
 
@@ -40,6 +42,8 @@ struct Chunk {
   uint64_t digest = 0;
   std::vector<WritePage> pages;
   uint64_t items = 0;
+  // Some page has a large value.
+  bool has_large = false;
   uint64_t malformed = 0;
   std::vector<MalformedLine> told;
 

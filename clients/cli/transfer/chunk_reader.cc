@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "clients/cli/session/messages.h"
+#include "clients/cpp/large_value.h"
 #include "core/base/checksum.h"
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
@@ -120,6 +121,10 @@ bool ChunkReader::TakeMalformed(std::string complaint, Chunk* chunk) {
 }
 
 bool ChunkReader::Pack(Chunk* chunk) {
+  if (item_.value.content.size() > client::kMaxWholeValueBytes) {
+    PackLarge(chunk);
+    return true;
+  }
   if (!plan_.keys.schema) {
     PackMessage(chunk);
     return true;
@@ -150,6 +155,16 @@ bool ChunkReader::Pack(Chunk* chunk) {
   chunk_size_bytes_ += key->key.size() + key->ride_on.size() + item_.value.content.size();
   NoteKey(key->key, chunk);
   return true;
+}
+
+void ChunkReader::PackLarge(Chunk* chunk) {
+  ClosePage(chunk);
+  std::string value = std::exchange(item_.value.content, {});
+  PackMessage(chunk);
+  chunk_size_bytes_ += value.size();
+  chunk->pages.back().large_value = std::move(value);
+  chunk->has_large = true;
+  ClosePage(chunk);
 }
 
 void ChunkReader::PackMessage(Chunk* chunk) {

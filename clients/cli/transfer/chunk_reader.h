@@ -61,6 +61,8 @@ class ChunkReader {
   bool TakeMalformed(std::string complaint, Chunk* chunk);
   bool Pack(Chunk* chunk);
   void PackMessage(Chunk* chunk);
+  // As a page of its own.
+  void PackLarge(Chunk* chunk);
   void ClosePage(Chunk* chunk);
   void NoteKey(const std::string& key, Chunk* chunk);
   void Finish(Chunk* chunk);

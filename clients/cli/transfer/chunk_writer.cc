@@ -131,8 +131,8 @@ absl::StatusOr<ChunkWriter::Answer> ChunkWriter::WriteOnce(const Writing& writin
     SOP_RETURN_IF_ERROR(WritePages(writing.chunk, options_.transaction_id, &answer.tally));
     return answer;
   }
-  return writing.chunk.pages.size() > 1 ? WriteInTransaction(writing)
-                                        : WriteInOneCall(writing, request_id);
+  const bool one_call = writing.chunk.pages.size() <= 1 && !writing.chunk.has_large;
+  return one_call ? WriteInOneCall(writing, request_id) : WriteInTransaction(writing);
 }
 
 absl::StatusOr<ChunkWriter::Answer> ChunkWriter::WriteInOneCall(
@@ -196,6 +196,12 @@ absl::Status ChunkWriter::WritePages(const Chunk& chunk, const std::string& tran
     return absl::OkStatus();
   };
   for (const WritePage& page : chunk.pages) {
+    if (!page.large_value.empty()) {
+      SOP_ASSIGN_OR_RETURN(const v1::PutValueResponse response,
+                           connection.PutValue(HeaderOf(page, transaction_id), page.large_value));
+      Count(response.report(), tally);
+      continue;
+    }
     v1::Operation operation = OperationOf(page);
     if (operation.has_add()) {
       SOP_RETURN_IF_ERROR(send(operation.mutable_add(), &Stub::Add));
@@ -206,6 +212,31 @@ absl::Status ChunkWriter::WritePages(const Chunk& chunk, const std::string& tran
     }
   }
   return absl::OkStatus();
+}
+
+v1::PutValueRequest ChunkWriter::HeaderOf(const WritePage& page,
+                                          const std::string& transaction_id) const {
+  v1::PutValueRequest header;
+  header.set_database(session_.flags.database);
+  header.set_transaction_id(transaction_id);
+  header.set_store(options_.store);
+  *header.mutable_item() = page.messages.items(0);
+  header.mutable_item()->mutable_value()->clear_content();
+  switch (options_.existing) {
+    case ExistingItems::kKeep:
+      header.set_kind(v1::PUT_KIND_ADD_IF_NOT_EXISTS);
+      break;
+    case ExistingItems::kFail:
+      header.set_require_all(true);
+      [[fallthrough]];
+    case ExistingItems::kDuplicate:
+      header.set_kind(v1::PUT_KIND_ADD);
+      break;
+    case ExistingItems::kReplace:
+      header.set_kind(v1::PUT_KIND_UPSERT);
+      break;
+  }
+  return header;
 }
 
 v1::Operation ChunkWriter::OperationOf(const WritePage& page) const {

@@ -86,6 +86,8 @@ class ChunkWriter {
   absl::Status WritePages(const Chunk& chunk, const std::string& transaction_id,
                           WriteTally* tally) const;
   v1::Operation OperationOf(const WritePage& page) const;
+  // Of a page with a large value.
+  v1::PutValueRequest HeaderOf(const WritePage& page, const std::string& transaction_id) const;
 
   Session& session_;
   const Options options_;
