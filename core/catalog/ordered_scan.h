@@ -88,7 +88,10 @@ class OrderedScan {
   // The same into a packed page with the columns of the request's content, leaf by leaf where that
   // is possible.
   absl::StatusOr<PageEnd> FillPacked(const PageLimits& limits, btree::PackedPageBuilder* page);
-  // How many items follow, all of which are looked at; `still_wanted` as in the request.
+  // Passes over at most `items` that the filter lets through and returns how many there were;
+  // `still_wanted` as in the request.
+  absl::StatusOr<uint64_t> Skip(uint64_t items, const std::function<absl::Status()>& still_wanted);
+  // How many items follow, all of which are looked at.
   absl::StatusOr<uint64_t> CountRest(const std::function<absl::Status()>& still_wanted);
 
  private:
@@ -99,8 +102,6 @@ class OrderedScan {
   absl::Status StartBehind(const Position& position);
   absl::Status StartBehind(const PageToken& token);
   absl::Status StartAtOffset(uint64_t offset);
-  // Passes over at most `items` that the filter lets through and returns how many there were.
-  absl::StatusOr<uint64_t> Skip(uint64_t items, const std::function<absl::Status()>& still_wanted);
   absl::Status StartAtRange();
   // Goes to the first item not before `begin`, or (backward) the last one before it. An empty `end`
   // of a range is the end of the store.

@@ -44,6 +44,11 @@ absl::Status CheckSeek(const SeekRequest& request) {
                                  : SeekError("key", "was not given; this target needs one");
 }
 
+absl::Status NoRoomFor(uint64_t items, const std::string& store) {
+  return Error(Reason::kLimitExceeded, fmt::format("the answer has no room for {} items", items),
+               {{"store", store}});
+}
+
 // Moves to the item that `target` asks for, of which `same` are those meant by its key.
 absl::Status Go(SeekTarget target, const btree::KeyRange& same, txn::TransactionCursor& cursor) {
   switch (target) {
@@ -297,7 +302,11 @@ absl::StatusOr<uint64_t> OrderedStore::CountMatching(const ScanRequest& request)
 }
 
 absl::StatusOr<uint64_t> OrderedStore::Sample(const SampleRequest& request, ItemSink sink) {
-  const btree::KeyRange& range = request.range;
+  btree::KeyRange range = request.range;
+  if (request.filter != nullptr && schema() != nullptr) {
+    if (!request.filter->is_range()) return SampleFiltered(request, sink);
+    range = btree::Intersection(range, request.filter->range());
+  }
   SOP_ASSIGN_OR_RETURN(const uint64_t size, Count(range));
   if (size == 0 || request.count == 0) return size;
   uint64_t before = 0;
@@ -316,10 +325,25 @@ absl::StatusOr<uint64_t> OrderedStore::Sample(const SampleRequest& request, Item
     SOP_RETURN_IF_ERROR(LoadFor(request.content, &item));
     SOP_ASSIGN_OR_RETURN(const btree::PackedItem packed,
                          AsPackedItem(store_, cursor->key(), item.view()));
-    if (sink(packed)) continue;
-    return Error(Reason::kLimitExceeded,
-                 fmt::format("the answer has no room for {} items", request.count),
-                 {{"store", store_.name()}});
+    if (!sink(packed)) return NoRoomFor(request.count, store_.name());
+  }
+  return size;
+}
+
+absl::StatusOr<uint64_t> OrderedStore::SampleFiltered(const SampleRequest& request, ItemSink sink) {
+  ScanRequest all;
+  all.range = request.range;
+  all.content = request.content;
+  all.filter = request.filter;
+  all.still_wanted = request.still_wanted;
+  SOP_ASSIGN_OR_RETURN(const uint64_t size, CountMatching(all));
+  SOP_ASSIGN_OR_RETURN(const std::unique_ptr<OrderedScan> scan, Scan(all));
+  uint64_t at = 0;
+  for (const uint64_t rank : ChooseRanks(size, request.count, request.seed)) {
+    SOP_RETURN_IF_ERROR(scan->Skip(rank - at, request.still_wanted).status());
+    SOP_ASSIGN_OR_RETURN(const PageEnd taken, scan->Fill({.max_items = 1}, sink));
+    if (taken.items == 0) return NoRoomFor(request.count, store_.name());
+    at = rank + 1;
   }
   return size;
 }

@@ -112,6 +112,9 @@ struct SampleRequest {
   uint64_t count = 0;
   uint64_t seed = 0;
   ItemContent content = ItemContent::kItems;
+  // As in ScanRequest: what may be chosen.
+  std::shared_ptr<const BoundFilter> filter = nullptr;
+  std::function<absl::Status()> still_wanted = nullptr;
 };
 
 // A B-tree store in one transaction, with typed keys; made for each request.
@@ -119,7 +122,7 @@ struct SampleRequest {
 // Writes answer per item and act in the order of the request. A request that fails as a whole
 // changes nothing; the errors that all share are
 // - INVALID_KEY, KEY_TYPE_DIFFERS, FIELD_MISSING, FIELD_UNKNOWN: see KeySchema;
-// - INVALID_VALUE above 64 MiB or if it is not of its format; UNIMPLEMENTED above 64 KiB (so far);
+// - INVALID_VALUE above 64 MiB or if it is not of its format;
 // - INVALID_ARGUMENT for a field of WriteItem that the call has no use for;
 // - READ_ONLY_TRANSACTION, LIMIT_EXCEEDED (see txn::Limits), DISK_FULL;
 // - with Require::kAll KEY_EXISTS or KEY_NOT_FOUND, naming the key;
@@ -194,7 +197,8 @@ class OrderedStore {
 
   // Hands `count` items of the range to `sink`, or all if it has no more: chosen uniformly and none
   // twice, in their order. The same for the same seed, range and items. O(count log n): by rank.
-  // The counts before them and the items join the read set. Returns how many items the range has.
+  // The counts before them and the items join the read set. With a filter that is more than a range
+  // all items of it are looked at, twice, and tracked. Returns how many there were to choose from.
   // LIMIT_EXCEEDED when `sink` refuses one.
   absl::StatusOr<uint64_t> Sample(const SampleRequest& request, ItemSink sink);
 
@@ -203,6 +207,8 @@ class OrderedStore {
   absl::StatusOr<std::vector<std::optional<LookupResult>>> FindSome(
       std::span<const btree::Key> keys, ItemContent content);
   absl::Status LoadFor(ItemContent content, btree::Item* item) const;
+  // Sample by going through all items.
+  absl::StatusOr<uint64_t> SampleFiltered(const SampleRequest& request, ItemSink sink);
   // The stored keys that are meant by the request's key and id.
   absl::StatusOr<btree::KeyRange> SeekKeys(const SeekRequest& request) const;
   // The last item before `low` and the first one not before `high`.

@@ -184,6 +184,10 @@ absl::Status Run(OperationScope& scope, const v1::SampleRequest& request,
   SOP_ASSIGN_OR_RETURN(sample.content, ContentFromProto(request.content()));
   SOP_ASSIGN_OR_RETURN(sample.count,
                        CheckedSize("size", request.size(), kDefaultSampleSize, kMaxSampleSize));
+  if (request.has_filter()) {
+    SOP_ASSIGN_OR_RETURN(sample.filter, FilterIn(store, request.filter()));
+  }
+  sample.still_wanted = [&scope] { return scope.context.CheckWanted(); };
   sample.seed = request.has_seed() ? request.seed() : base::SystemRandom().Next64();
   PageWriter writer(store, sample.content, FormOf(request.packed()),
                     {.budget_bytes = scope.context.response_budget_bytes,

@@ -37,7 +37,8 @@ absl::StatusOr<catalog::WriteItem> ItemFromProto(const v1::WriteItem& item) {
   return write;
 }
 
-// Whether item ids and versions of a packed page say which items are meant, or are of another store.
+// Whether item ids and versions of a packed page say which items are meant, or are of another
+// store.
 enum class ItemIds { kUsed, kIgnored };
 
 absl::Status AppendPacked(const std::string& packed, ItemIds ids,

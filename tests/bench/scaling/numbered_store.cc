@@ -19,7 +19,8 @@ constexpr uint64_t kLoadedBytes = uint64_t{64} << 20;
 
 }  // namespace
 
-NumberedStore::NumberedStore(const std::string& folder, std::string value)
+NumberedStore::NumberedStore(const std::string& folder, std::string value,
+                             const catalog::GivenOptions& given)
     : value_(std::move(value)), environment_(kStorageBytes, kBackgroundThreads) {
   catalog::DatabaseOptions options;
   options.name = "numbered";
@@ -35,7 +36,7 @@ NumberedStore::NumberedStore(const std::string& folder, std::string value)
   options.engine.cache = std::make_shared<txn::CacheBudget>(kCacheBytes);
   database_ = Value(catalog::Database::Open(std::move(options)));
   auto stores = database_->Begin();
-  Value(stores->Create("items", {}));
+  Value(stores->Create("items", {.options = given}));
   const absl::Status status = database_->CommitAndWait(std::move(stores)).status;
   Require(status.ok(), status.ToString());
 }

@@ -26,7 +26,8 @@ T Value(absl::StatusOr<T> result) {
 // one thread.
 class NumberedStore {
  public:
-  NumberedStore(const std::string& folder, std::string value);
+  NumberedStore(const std::string& folder, std::string value,
+                const catalog::GivenOptions& options = {});
 
   // Adds items [size(), items) in large transactions.
   void Grow(uint64_t items);

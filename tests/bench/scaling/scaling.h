@@ -34,6 +34,8 @@ void MeasurePaging(const ScalingRun& run);
 void MeasureNodes(const ScalingRun& run);
 // Values of 10 bytes to 64 KiB.
 void MeasureValues(const ScalingRun& run);
+// Commits to a store with a feed and to one without, and how fast the feed is read.
+void MeasureFeed(const ScalingRun& run);
 // All keys of a store of 10 KiB values, with and without the values.
 void MeasureKeysAlone(const ScalingRun& run);
 // Values of 64 KiB to 64 MiB, one in each transaction, beside a file.

@@ -27,10 +27,15 @@ int Run(std::vector<std::string> arguments) {
       .most_items = quick ? 1'000'000u : 10'000'000u,
       .most_databases = quick ? 100u : 500u};
   const RowGroups groups = {
-      {"clients", [&] { MeasureClients(run); }},      {"items", [&] { MeasureItems(run); }},
-      {"paging", [&] { MeasurePaging(run); }},        {"nodes", [&] { MeasureNodes(run); }},
-      {"values", [&] { MeasureValues(run); }},        {"cache", [&] { MeasureCache(run); }},
-      {"keys-alone", [&] { MeasureKeysAlone(run); }}, {"large", [&] { MeasureLarge(run); }},
+      {"clients", [&] { MeasureClients(run); }},
+      {"items", [&] { MeasureItems(run); }},
+      {"paging", [&] { MeasurePaging(run); }},
+      {"nodes", [&] { MeasureNodes(run); }},
+      {"values", [&] { MeasureValues(run); }},
+      {"cache", [&] { MeasureCache(run); }},
+      {"keys-alone", [&] { MeasureKeysAlone(run); }},
+      {"large", [&] { MeasureLarge(run); }},
+      {"feed", [&] { MeasureFeed(run); }},
       {"databases", [&] { MeasureDatabases(run); }},
   };
   MeasureGroups(groups, {arguments.begin() + 3, arguments.end()});

@@ -290,6 +290,28 @@ class FiltersTest(LiveCase):
             sampled = people.sample(5, seed=3, within=None)
             self.assertEqual(len(sampled), 5)
             self.assertEqual(sampled, people.sample(5, seed=3))
+            some = people.sample(3, filter=given, seed=3)
+            self.assertEqual(some, people.sample(3, filter=given, seed=3))
+            self.assertEqual(len(some), 3)
+            self.assertEqual([i.key for i in people.sample(100, filter=given)], wanted)
+
+    def test_samples_are_of_what_is_let_through(self) -> None:
+        for given in ({"region": "JP"}, {"n": {"$gte": 30}}, {"region": "US", "tags": "t3"}):
+            with self.each(filter=given):
+                wanted = self.expected(given)
+                request = btree_pb2.SampleRequest(store="people", size=5, seed=1)
+                request.filter.CopyFrom(to_filter(given))
+                chosen: set[str] = set()
+                for seed in range(200):
+                    request.seed = seed
+                    answer = self.btrees.Sample(request)
+                    self.assertEqual(answer.range_count, len(wanted))
+                    keys = keys_of(answer.items)
+                    self.assertEqual(keys, [key for key in wanted if key in keys])
+                    self.assertEqual(len(keys), 5)
+                    chosen.update(map(str, keys))
+                # 1,000 draws: many would be missing only if chance were broken.
+                self.assertGreater(len(chosen), 0.9 * len(wanted))
 
 
 class ManyItemsTest(LiveCase):

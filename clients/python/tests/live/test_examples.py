@@ -152,6 +152,12 @@ PRINTED = {
     "numpy_arrays.py": [
         "int64 (100000, 2)", "49999.5 [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]", "1874987500"
     ],
+    "large_values.py": [
+        "3 files: ['film.mp4', 'notes.txt', 'scan.pdf']",
+        "film.mp4: 40,000,000 bytes, as written",
+        "notes.txt: 2,000 bytes, as written",
+        "scan.pdf: 5,000,000 bytes, as written",
+    ],
     "paging.py": [
         "[10, 9, 8, 7]", "[6, 5, 4, 3]", "[2, 1]", "['Article 3', 'Article 4', 'Article 5']"
     ],

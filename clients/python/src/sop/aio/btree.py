@@ -353,13 +353,16 @@ class Btree(Generic[K, V]):
         size: int = 100,
         *,
         within: Optional[KeyRange[K]] = None,
+        filter: Optional[FilterLike] = None,
         seed: Optional[int] = None,
         keys_only: bool = False,
     ) -> list[Item[K, V]]:
-        """Items of a range chosen by chance, each set of `size` equally likely, none twice; all of
-        them if there are no more. They come in order; the same for the same seed and items.
+        """Items of a range, or of what `filter` lets through, chosen by chance, each set of `size`
+        equally likely, none twice; all of them if there are no more. They come in order; the same
+        for the same seed and items.
         """
         request = btree_pb2.SampleRequest(size=size, seed=seed)
+        _set_filter(request, filter)
         request.range.CopyFrom((within or KeyRange()).to_message())
         request.content = _content(keys_only)
         return await self._reader.sample(request) if size > 0 else []
