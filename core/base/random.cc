@@ -37,9 +37,12 @@ uint64_t SeededRandom::Next64() {
 }
 
 Uuid MakeUuid7(Clock& clock, Random& random) {
-  const auto millis = static_cast<uint64_t>(absl::ToUnixMillis(clock.Now()));
+  constexpr uint64_t kNanosPerMilli = 1'000'000;
+  const auto nanos = static_cast<uint64_t>(absl::ToUnixNanos(clock.Now()));
+  // The bits behind the milliseconds may be more of the time (RFC 9562, 6.2, method 3).
+  const uint64_t fraction = nanos % kNanosPerMilli * 4096 / kNanosPerMilli;
   Uuid id;
-  id.high = (millis << 16) | 0x7000 | (random.Next64() & 0x0fff);
+  id.high = (nanos / kNanosPerMilli << 16) | 0x7000 | fraction;
   id.low = (uint64_t{0b10} << 62) | (random.Next64() >> 2);
   return id;
 }

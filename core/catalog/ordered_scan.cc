@@ -31,7 +31,10 @@ OrderedScan::OrderedScan(OpenStore& store, const ScanRequest& request)
       range_(RangeOf(request)),
       direction_(request.direction),
       content_(request.content) {
-  if (request.filter != nullptr && !request.filter->is_range()) filter_.emplace(request.filter);
+  if (request.filter == nullptr || request.filter->is_range()) return;
+  filter_.emplace(request.filter);
+  runs_ = request.filter->runs();
+  if (!forward()) std::reverse(runs_.begin(), runs_.end());
 }
 
 absl::StatusOr<std::unique_ptr<OrderedScan>> OrderedScan::Open(OpenStore& store,
@@ -41,7 +44,33 @@ absl::StatusOr<std::unique_ptr<OrderedScan>> OrderedScan::Open(OpenStore& store,
   return scan;
 }
 
+absl::Status OrderedScan::EnterRun() {
+  while (InRange()) {
+    const std::string_view key = cursor_->key();
+    const auto is_behind = [&](const btree::KeyRange& run) {
+      return forward() ? !run.end.empty() && key >= run.end : key < run.begin;
+    };
+    while (passed_ < runs_.size() && is_behind(runs_[passed_])) ++passed_;
+    if (passed_ == runs_.size()) {
+      cursor_.reset();
+      break;
+    }
+    const btree::KeyRange& run = runs_[passed_];
+    if (run.Contains(key)) break;
+    SOP_RETURN_IF_ERROR(forward() ? cursor_->Seek(run.begin) : cursor_->SeekBefore(run.end));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status OrderedScan::Start(const ScanRequest& request) {
+  SOP_RETURN_IF_ERROR(Place(request));
+  if (!runs_.empty()) SOP_RETURN_IF_ERROR(EnterRun());
+  const auto* const offset = std::get_if<Offset>(&request.start);
+  if (offset == nullptr || !filter_.has_value()) return absl::OkStatus();
+  return Skip(offset->items, request.still_wanted).status();
+}
+
+absl::Status OrderedScan::Place(const ScanRequest& request) {
   if (store_.schema() == nullptr) {
     if (const auto* position = std::get_if<Position>(&request.start)) {
       return EncodeForRead(store_, position->key).status();
@@ -57,8 +86,6 @@ absl::Status OrderedScan::Start(const ScanRequest& request) {
   if (const auto* token = std::get_if<PageToken>(&request.start)) return StartBehind(*token);
   if (const auto* offset = std::get_if<Offset>(&request.start)) {
     if (offset->items > 0 && !filter_.has_value()) return StartAtOffset(offset->items);
-    SOP_RETURN_IF_ERROR(StartAtRange());
-    return Skip(offset->items, request.still_wanted).status();
   }
   return StartAtRange();
 }

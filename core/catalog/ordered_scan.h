@@ -8,10 +8,12 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/base/ids.h"
+#include "core/base/status_macros.h"
 #include "core/btree/key.h"
 #include "core/btree/node/item.h"
 #include "core/catalog/filter/bound_filter.h"
@@ -99,6 +101,8 @@ class OrderedScan {
 
   bool forward() const { return direction_ == ScanDirection::kForward; }
   absl::Status Start(const ScanRequest& request);
+  // Goes to where the request begins, an offset by the filter apart.
+  absl::Status Place(const ScanRequest& request);
   absl::Status StartBehind(const Position& position);
   absl::Status StartBehind(const PageToken& token);
   absl::Status StartAtOffset(uint64_t offset);
@@ -108,8 +112,11 @@ class OrderedScan {
   absl::Status Go(std::string_view begin);
   absl::Status Step() {
     has_loaded_ = false;
-    return forward() ? cursor_->Next() : cursor_->Previous();
+    SOP_RETURN_IF_ERROR(forward() ? cursor_->Next() : cursor_->Previous());
+    return runs_.empty() ? absl::OkStatus() : EnterRun();
   }
+  // From between two of the filter's runs to the next one in the direction of reading.
+  absl::Status EnterRun();
   bool InRange() const { return cursor_ != nullptr && cursor_->Valid(); }
   absl::StatusOr<btree::PackedItem> Current();
   // Whether the filter lets the current item through.
@@ -138,6 +145,9 @@ class OrderedScan {
   const btree::KeyRange range_;
   const ScanDirection direction_;
   const ItemContent content_;
+  // BoundFilter::runs, in the direction of reading; passed_ of them are behind.
+  std::vector<btree::KeyRange> runs_;
+  size_t passed_ = 0;
   // Absent when all items of the range pass.
   std::optional<FilterEvaluator> filter_;
   // Null when there is nothing to read.

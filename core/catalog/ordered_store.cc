@@ -297,6 +297,14 @@ absl::StatusOr<uint64_t> OrderedStore::CountMatching(const ScanRequest& request)
   if (request.filter->is_range()) {
     return Count(btree::Intersection(request.range, request.filter->range()));
   }
+  if (request.filter->is_runs()) {
+    uint64_t count = 0;
+    for (const btree::KeyRange& run : request.filter->runs()) {
+      SOP_ASSIGN_OR_RETURN(const uint64_t items, Count(btree::Intersection(request.range, run)));
+      count += items;
+    }
+    return count;
+  }
   SOP_ASSIGN_OR_RETURN(const std::unique_ptr<OrderedScan> scan, Scan(request));
   return scan->CountRest(request.still_wanted);
 }

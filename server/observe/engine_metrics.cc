@@ -89,12 +89,12 @@ constexpr std::array kEngineMetrics = {
 };
 
 // "wal_syncs_count" and what else only grows is a counter: sop_storage_wal_syncs_total.
-constexpr std::array<std::string_view, 13> kStorageCounters = {
+constexpr std::array<std::string_view, 14> kStorageCounters = {
     "wal_written_bytes",        "wal_syncs_count",          "flush_written_bytes",
     "compaction_written_bytes", "compaction_read_bytes",    "blob_file_written_bytes",
     "blob_file_read_bytes",     "user_written_bytes",       "user_read_bytes",
     "block_cache_hits_count",   "block_cache_misses_count", "filter_useful_count",
-    "stall_microseconds"};
+    "values_read_count",        "stall_microseconds"};
 
 MetricFamily StorageFamily(const std::string& name) {
   MetricFamily family;

@@ -1,5 +1,4 @@
 #include "server/rpc/database_service.h"
-#include "server/rpc/watch/watch_roster.h"
 
 #include <string>
 #include <vector>
@@ -7,6 +6,8 @@
 #include "core/base/error.h"
 #include "core/base/status_macros.h"
 #include "fmt/format.h"
+#include "server/rpc/operation/list_token.h"
+#include "server/rpc/watch/watch_roster.h"
 
 namespace sop::rpc {
 namespace {
@@ -99,10 +100,13 @@ grpc::ServerUnaryReactor* DatabaseService::ListDatabases(grpc::CallbackServerCon
                            v1::ListDatabasesResponse& answer) -> absl::Status {
     SOP_ASSIGN_OR_RETURN(const uint32_t page_size, CheckedSize("page_size", asked.page_size(),
                                                                kDefaultPageSize, kMaxListPageSize));
-    // A token is the last name of the page before.
-    const auto known = parts_.databases.List(asked.page_token(), page_size);
+    constexpr std::string_view kList = "databases";
+    SOP_ASSIGN_OR_RETURN(const std::string last, ReadListToken(kList, asked.page_token()));
+    auto known = parts_.databases.List(last, page_size + 1);
+    const bool more = known.size() > page_size;
+    if (more) known.pop_back();
     for (const auto& database : known) Describe(database, answer.add_databases());
-    if (known.size() == page_size) answer.set_next_page_token(known.back().name);
+    if (more) answer.set_next_page_token(MakeListToken(kList, known.back().name));
     return absl::OkStatus();
   };
   return parts_.dispatcher.Unary(

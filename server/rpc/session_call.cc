@@ -229,6 +229,12 @@ Result SessionCall::ResultOf(SessionRequestCall& request, const absl::Status& st
     case StreamRequest::Step::kOperation:
       break;
   }
+  const TransactionId id = request.context().transaction;
+  if (!status.ok() && result.fate != Result::Fate::kEnded && !id.IsZero()) {
+    if (auto open = parts_.transactions.Find(id, request.context().database); open.ok()) {
+      (*open)->SetPoisoned();
+    }
+  }
   return result;
 }
 

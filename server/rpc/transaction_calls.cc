@@ -130,6 +130,9 @@ void TransactionCalls::Rollback(Call& call, const v1::RollbackRequest& request,
     const auto end = parts_.transactions.FindEnd(*id);
     const bool undone = end.has_value() && end->kind != TransactionEnd::Kind::kCommitted &&
                         end->kind != TransactionEnd::Kind::kUnknown;
+    const bool earlier_run =
+        !end.has_value() && ReasonOf(transaction.status()) == Reason::kTransactionLost;
+    if (earlier_run) return RollbackEarlier(call, *id);
     return call.Complete(undone ? absl::OkStatus() : transaction.status());
   }
   (*transaction)->WhenFree([this, &call, &response](Turn turn) {
@@ -141,6 +144,18 @@ void TransactionCalls::Rollback(Call& call, const v1::RollbackRequest& request,
     const bool committed =
         end.kind == TransactionEnd::Kind::kCommitted || end.kind == TransactionEnd::Kind::kUnknown;
     call.Complete(committed ? EndedStatus(turn->id(), end) : absl::OkStatus());
+  });
+}
+
+// Of a transaction that the server had open when it ended there is what its commit wrote, or
+// nothing.
+void TransactionCalls::RollbackEarlier(Call& call, TransactionId id) {
+  call.RunOnWorker([this, &call, id]() -> absl::Status {
+    SOP_ASSIGN_OR_RETURN(const auto database, parts_.databases.Acquire(call.context().database));
+    SOP_ASSIGN_OR_RETURN(const auto outcome, database->engine->FindOutcome(id));
+    if (!outcome.has_value()) return absl::OkStatus();
+    return session::EndedStatus(
+        id, {.kind = TransactionEnd::Kind::kCommitted, .version = outcome->version, .status = {}});
   });
 }
 

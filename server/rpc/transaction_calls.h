@@ -39,6 +39,8 @@ class TransactionCalls {
   // outcomes, else with `not_open`.
   void AnswerEnded(Call& call, TransactionId id, v1::CommitResponse& response,
                    const absl::Status& not_open);
+  // Answers a Rollback of a transaction of an earlier run of the server.
+  void RollbackEarlier(Call& call, TransactionId id);
 
   const Parts parts_;
 };

@@ -37,6 +37,7 @@ void Describe(const OpenTransaction& transaction, v1::Transaction* out) {
       absl::ToInt64Nanoseconds(begin - absl::FromUnixSeconds(absl::ToUnixSeconds(begin)))));
   DurationTo(transaction.Remaining(), out->mutable_remaining());
   DurationTo(transaction.RemainingIdle(), out->mutable_remaining_idle());
+  out->set_poisoned(transaction.poisoned());
   out->set_snapshot_version(convert::CommitVersion(transaction.read_version()));
 }
 
@@ -96,6 +97,10 @@ grpc::ServerUnaryReactor* TransactionService::Get(grpc::CallbackServerContext* c
     SOP_ASSIGN_OR_RETURN(const Uuid id,
                          convert::UuidFromProto("transaction_id", asked.transaction_id()));
     SOP_ASSIGN_OR_RETURN(const auto transaction, parts_.transactions.Find(id, asked.database()));
+    if (transaction->ExpireIfIdle()) {
+      parts_.transactions.Remove(*transaction);
+      return EndedStatus(id, transaction->end());
+    }
     Describe(*transaction, answer.mutable_transaction());
     return absl::OkStatus();
   };
@@ -116,9 +121,11 @@ grpc::ServerUnaryReactor* TransactionService::List(grpc::CallbackServerContext* 
                                                                kDefaultPageSize, kMaxListPageSize));
     SOP_ASSIGN_OR_RETURN(const TransactionId after,
                          convert::TokenToUuid("page_token", asked.page_token()));
-    const auto found = parts_.transactions.List(asked.database(), after, page_size);
+    auto found = parts_.transactions.List(asked.database(), after, page_size + 1);
+    const bool more = found.size() > page_size;
+    if (more) found.pop_back();
     for (const auto& transaction : found) Describe(*transaction, answer.add_transactions());
-    if (found.size() == page_size) answer.set_next_page_token(found.back()->id().ToString());
+    if (more) answer.set_next_page_token(found.back()->id().ToString());
     return absl::OkStatus();
   };
   return parts_.dispatcher.Unary(

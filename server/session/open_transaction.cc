@@ -62,6 +62,11 @@ absl::Duration OpenTransaction::RemainingIdle() const {
                   last_used_ + parts_.terms.idle_limit - parts_.clock->Monotonic());
 }
 
+void OpenTransaction::Touch() {
+  base::MutexLock lock(mu_);
+  last_used_ = parts_.clock->Monotonic();
+}
+
 void OpenTransaction::WhenFree(absl::AnyInvocable<void(Turn)> task) {
   {
     base::MutexLock lock(mu_);

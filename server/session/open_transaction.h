@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <string>
@@ -94,12 +95,19 @@ class OpenTransaction : public std::enable_shared_from_this<OpenTransaction> {
   absl::Time begin_time() const { return begin_time_; }
   OpenDatabase& database() const { return *parts_.database; }
   const std::shared_ptr<OpenDatabase>& shared_database() const { return parts_.database; }
+  // A request of its stream failed, so that it can only be rolled back. Whoever refuses what
+  // follows knows by itself; this is for those who look at it.
+  void SetPoisoned() { poisoned_.store(true, std::memory_order_relaxed); }
+  bool poisoned() const { return poisoned_.load(std::memory_order_relaxed); }
   absl::Duration Remaining() const;
   absl::Duration RemainingIdle() const SOP_EXCLUDES(mu_);
 
   // Calls `task` with the turn: on this thread if nobody has it, otherwise on a worker once all
   // that came before are done.
   void WhenFree(absl::AnyInvocable<void(Turn)> task) SOP_EXCLUDES(mu_);
+
+  // A request of it is being received: it is not idle.
+  void Touch() SOP_EXCLUDES(mu_);
 
   // For the holder of the Turn. What EndedStatus says after the end, and TRANSACTION_EXPIRED, which
   // ends it, if its time is over.
@@ -129,6 +137,8 @@ class OpenTransaction : public std::enable_shared_from_this<OpenTransaction> {
   const Sequence read_version_;
   const absl::Time begin_time_;
   const absl::Duration began_;
+
+  std::atomic<bool> poisoned_ = false;
 
   // Belongs to the holder of the Turn, or to whoever ended it under `mu_` while there was none.
   std::unique_ptr<catalog::StoreSet> stores_;

@@ -77,6 +77,16 @@ TEST_F(TransactionRegistryTest, AnUnusedOneEndsAtItsIdleLimit) {
   }
 }
 
+TEST_F(TransactionRegistryTest, OneIsNotIdleWhileARequestOfItIsReceived) {
+  const auto transaction = Begin();
+  for (int i = 0; i < 3; ++i) {
+    clock_.Advance(kIdle - kTick);
+    transaction->Touch();
+    registry_.Sweep();
+  }
+  EXPECT_EQ(Use(*transaction), ReasonOf(absl::OkStatus()));
+}
+
 TEST_F(TransactionRegistryTest, AUsedOneEndsAtItsLongestDuration) {
   for (const int ticks : {-1, 0, 1}) {
     const auto transaction = Begin();

@@ -58,12 +58,6 @@ bool OnlyRemoves(const CommitRecord& record) {
                       [](const auto& value) { return value.value.has_value(); });
 }
 
-uint64_t FreedValues(const CommitRecord& record) {
-  return static_cast<uint64_t>(
-      std::count_if(record.values.begin(), record.values.end(),
-                    [](const auto& value) { return !value.value.has_value(); }));
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RocksDbStorage>> RocksDbStorage::Open(
@@ -190,7 +184,7 @@ absl::StatusOr<persistence::AppendResult> RocksDbStorage::Append(
   // A sync that failed in the background while this record was written may have lost it.
   SOP_RETURN_IF_ERROR(database_->health().CheckFailure());
   tail_.store(record.last.value, std::memory_order_release);
-  reclaimer_.Written(record.dropped_trees, FreedValues(record));
+  reclaimer_.Written(record.dropped_trees, record.values);
   for (const persistence::RowChange& row : record.rows) {
     if (row.space == Space::kFeed && !row.value) reclaimer_.FeedTrimmed(RowKey(row.key));
   }

@@ -107,5 +107,48 @@ TEST_F(ReclaimTest, FreedValuesGiveTheirSpaceBack) {
   EXPECT_EQ(ReadStore(*database_, "goes")->size(), static_cast<size_t>(kItems));
 }
 
+TEST_F(ReclaimTest, AFreedLargeValueGivesItsSpaceBackAtOnceButToASnapshot) {
+  const auto put = [this](std::string_view value) {
+    auto stores = database_->Begin();
+    catalog::OpenStore& store = **stores->Open("stays");
+    const auto tree = stores->transaction().tree_id(store.tree(catalog::kItemsRole));
+    catalog::WriteItem item{.key = KeyOf(0)};
+    if (value.size() > persistence::kMaxWholeValueBytes) {
+      auto staged = (**database_).engine().StageValue(tree.value()).value();
+      EXPECT_TRUE(staged->Append(value).ok());
+      EXPECT_TRUE(staged->Seal().ok());
+      item.staged = std::move(staged);
+    } else {
+      item.value = value;
+    }
+    EXPECT_TRUE(catalog::OrderedStore(store).Upsert({&item, 1}).ok());
+    EXPECT_TRUE(database_->Commit(std::move(stores)).ok());
+  };
+  std::string noise(16 << 20, '\0');
+  base::SeededRandom random(1);
+  for (char& byte : noise) byte = static_cast<char>(random.Next64());
+  put("small");
+  const uint64_t before = DiskBytes();
+  put(noise);
+  EXPECT_GE(DiskBytes(), before + noise.size());
+  auto reader = database_->Begin(txn::Mode::kReadOnly);
+  catalog::OrderedStore ordered(**reader->Open("stays"));
+  put("small");
+  ASSERT_TRUE(storage_->KeepHouse().ok());
+  EXPECT_GE(DiskBytes(), before + noise.size());
+  const auto value = ordered.FindValue(KeyOf(0), std::nullopt).value().value();
+  for (uint64_t at = 0; at < value.size;) {
+    const std::string part = ordered.ReadPart(value, at).value();
+    ASSERT_TRUE(noise.compare(at, part.size(), part) == 0);
+    at += part.size();
+  }
+  reader.reset();
+  ASSERT_TRUE(storage_->KeepHouse().ok());
+  EXPECT_LT(DiskBytes(), before + noise.size() / 4);
+  database_.reset();
+  const auto report = Check(folder_);
+  EXPECT_TRUE(report.ok() && report->sound());
+}
+
 }  // namespace
 }  // namespace sop

@@ -169,12 +169,37 @@ void BoundFilter::TakeRange() {
     if (!next) continue;
     range_ = btree::Intersection(range_, RangeOf(part.condition, leading));
     if (IsRange(part.condition)) said.push_back(&part);
+    if (part.condition.op == FilterOperator::kIn && runs_.empty()) {
+      TakeRuns(part.condition, leading);
+    }
   }
+  // The condition that made the runs stays: with it items are held against the whole filter.
+  is_runs_ = !runs_.empty() && said.size() + 1 == rest_.parts.size();
+  for (btree::KeyRange& run : runs_) run = btree::Intersection(run, range_);
+  std::erase_if(runs_, [](const btree::KeyRange& run) { return run.IsEmpty(); });
   std::vector<Part> rest;
   for (Part& part : rest_.parts) {
     if (std::find(said.begin(), said.end(), &part) == said.end()) rest.push_back(std::move(part));
   }
   rest_.parts = std::move(rest);
+}
+
+void BoundFilter::TakeRuns(const BoundCondition& condition, std::string_view leading) {
+  std::vector<std::string_view> operands;
+  for (size_t i = 0; i < condition.operands.size(); ++i) {
+    // No field of the order is null.
+    if (std::holds_alternative<std::monostate>(condition.operands[i])) continue;
+    // A number that the field's type has not: the encoding does not say where it would be.
+    if (condition.encoded[i].empty()) return;
+    operands.push_back(condition.encoded[i]);
+  }
+  std::sort(operands.begin(), operands.end());
+  operands.erase(std::unique(operands.begin(), operands.end()), operands.end());
+  for (const std::string_view operand : operands) {
+    std::string prefix(leading);
+    prefix.append(operand);
+    runs_.push_back(btree::PrefixRange(prefix));
+  }
 }
 
 FilterEvaluator::FilterEvaluator(std::shared_ptr<const BoundFilter> filter)

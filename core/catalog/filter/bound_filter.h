@@ -48,7 +48,12 @@ class BoundFilter {
 
   // Holds every item that the filter lets through: what it says of the leading fields of the key.
   const btree::KeyRange& range() const { return range_; }
-  // It lets all of them through.
+  // Where there are several values for a leading field: ranges, disjoint and ascending, that hold
+  // every item that it lets through, with gaps between them. Else none.
+  const std::vector<btree::KeyRange>& runs() const { return runs_; }
+  // It lets all items of runs() through, of which there are some.
+  bool is_runs() const { return is_runs_; }
+  // It lets all of range() through.
   bool is_range() const { return rest_.kind == Filter::Kind::kAll && rest_.parts.empty(); }
   bool reads_values() const { return rest_.reads_values; }
 
@@ -67,8 +72,12 @@ class BoundFilter {
   // Moves what the range says from the conditions into it.
   void TakeRange();
   const Part* FindLeading(int field_number, FilterOperator op) const;
+  // Makes runs_ of the operands of a kIn on the field behind `leading`.
+  void TakeRuns(const BoundCondition& condition, std::string_view leading);
 
   btree::KeyRange range_;
+  std::vector<btree::KeyRange> runs_;
+  bool is_runs_ = false;
   // What the range does not say.
   Part rest_;
   // Fields of the order by position.

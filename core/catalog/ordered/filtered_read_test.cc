@@ -276,5 +276,69 @@ TEST(RankChoiceTest, EdgesAreNothingAndEverything) {
   EXPECT_EQ(std::adjacent_find(few.begin(), few.end()), few.end());
 }
 
+TEST_F(FilteredReadTest, GapsBetweenTheValuesOfInAreJumpedOver) {
+  OrderedStore people = Open(*stores_);
+  Filter numbers;
+  numbers.kind = Filter::Kind::kCondition;
+  numbers.condition = {{FieldSource::kKey, {"number"}},
+                       Op::kIn,
+                       {Scalar(int64_t{190}), Scalar(int64_t{3}), Scalar(int64_t{77}),
+                        Scalar(int64_t{3}), Scalar(int64_t{900}), Literal()}};
+  const Filter region = On("region", Op::kEqual, std::string("JP"));
+  ScanRequest request = Reading(people, All({region, numbers}));
+  const std::vector<std::string> expected = {"JP190", "JP77", "JP3"};
+  const std::vector<std::string> reversed(expected.rbegin(), expected.rend());
+  EXPECT_EQ(people.CountMatching(request).value(), 3U);
+  uint64_t most = 0;
+  for (const ScanDirection direction : {ScanDirection::kForward, ScanDirection::kBackward}) {
+    const bool forward = direction == ScanDirection::kForward;
+    request.direction = direction;
+    request.start = {};
+    EXPECT_EQ(Pages(people, request, 1, 1), forward ? expected : reversed);
+    // Three are looked at, not the 188 between them.
+    const auto all = people.ReadPage(request, {.max_examined = 3},
+                                     [&](const btree::PackedItem&) { return ++most > 0; });
+    EXPECT_TRUE(all->end && all->items == 3) << all->items;
+    request.start = Offset{2};
+    EXPECT_EQ(Pages(people, request, 9, 9), std::vector<std::string>{forward ? "JP3" : "JP190"});
+  }
+  EXPECT_EQ(most, 6U);
+  // With another condition beside it, what is let through is counted.
+  request = Reading(people, All({region, numbers, On("odd", Op::kEqual, true)}));
+  EXPECT_EQ(people.CountMatching(request).value(), 2U);
+  EXPECT_EQ(Pages(people, request, 1, 1), (std::vector<std::string>{"JP77", "JP3"}));
+  request = Reading(people, All({region, numbers, On("number", Op::kLess, int64_t{100})}));
+  EXPECT_EQ(people.CountMatching(request).value(), 2U);
+  request = Reading(people, All({region, numbers, On("number", Op::kGreater, int64_t{190})}));
+  EXPECT_EQ(people.CountMatching(request).value(), 0U);
+  EXPECT_EQ(Pages(people, request, 9, 9), std::vector<std::string>());
+}
+
+TEST_F(FilteredReadTest, WhatIsJumpedOverIsNoConflict) {
+  const auto in = [](std::vector<Literal> operands) {
+    Filter filter;
+    filter.kind = Filter::Kind::kCondition;
+    filter.condition = {{FieldSource::kKey, {"region"}}, Op::kIn, std::move(operands)};
+    return filter;
+  };
+  // At the end of its region, and at the beginning.
+  for (const auto& [written, number] : {std::pair{"JP", int64_t{-5}}, {"US", int64_t{100'000}}}) {
+    auto reader = database_.Begin();
+    OrderedStore people = Open(*reader);
+    const ScanRequest request =
+        Reading(people, All({in({Scalar(std::string("AT")), Scalar(std::string("US"))}),
+                             On("number", Op::kEqual, int64_t{199})}));
+    EXPECT_EQ(Pages(people, request, 100, 1'000'000).size(), 2U);
+    const WriteItem own{.key = Person("ZZ", written[0], false), .value = "1"};
+    EXPECT_TRUE(people.Upsert({&own, 1}).ok());
+    auto writer = database_.Begin();
+    const WriteItem other{.key = Person(written, number, false), .value = "1"};
+    EXPECT_TRUE(Open(*writer).Upsert({&other, 1}).ok());
+    EXPECT_TRUE(database_.Commit(std::move(writer)).ok());
+    const absl::Status status = database_.Commit(std::move(reader));
+    EXPECT_EQ(status.ok(), written == std::string_view("JP")) << written << " " << status;
+  }
+}
+
 }  // namespace
 }  // namespace sop::catalog

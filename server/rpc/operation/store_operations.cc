@@ -7,6 +7,7 @@
 #include "core/catalog/ordered_store.h"
 #include "fmt/format.h"
 #include "server/convert/store.h"
+#include "server/rpc/operation/list_token.h"
 #include "server/rpc/operation/operations.h"
 
 namespace sop::rpc {
@@ -57,7 +58,11 @@ absl::Status Run(OperationScope& scope, const v1::ListStoresRequest& request,
   SOP_ASSIGN_OR_RETURN(
       const uint32_t page_size,
       CheckedSize("page_size", request.page_size(), kDefaultListPageSize, kMaxListPageSize));
-  SOP_ASSIGN_OR_RETURN(const auto entries, scope.stores.List(request.page_token(), page_size));
+  constexpr std::string_view kList = "stores";
+  SOP_ASSIGN_OR_RETURN(const std::string last, ReadListToken(kList, request.page_token()));
+  SOP_ASSIGN_OR_RETURN(auto entries, scope.stores.List(last, page_size + 1));
+  const bool more = entries.size() > page_size;
+  if (more) entries.pop_back();
   for (const auto& entry : entries) {
     SOP_RETURN_IF_ERROR(scope.context.CheckWanted());
     const auto store = scope.stores.Open(entry->name);
@@ -68,7 +73,7 @@ absl::Status Run(OperationScope& scope, const v1::ListStoresRequest& request,
     if (ReasonOf(scope.stores.Explain(described)) != Reason::kDamaged) return described;
     if (!store.ok()) convert::StoreToProto(*entry, response->add_stores());
   }
-  if (entries.size() == page_size) response->set_next_page_token(entries.back()->name);
+  if (more) response->set_next_page_token(MakeListToken(kList, entries.back()->name));
   return absl::OkStatus();
 }
 

@@ -45,6 +45,7 @@ void PutValueCall::OnReadDone(bool ok) {
                                          {{"field", "end"}}));
   }
   if (!prepared_) return TakeFirst();
+  if (transaction_ != nullptr) transaction_->Touch();
   parts_.dispatcher.workers().Schedule([this] { GoOn(Take(/*first=*/false)); });
 }
 

@@ -47,13 +47,24 @@ absl::Status Reclaimer::Start() {
   return FromRocksDb(rows->status(), "read which trees were dropped");
 }
 
-void Reclaimer::Written(std::span<const TreeId> trees, uint64_t freed_values) {
+void Reclaimer::Written(std::span<const TreeId> trees,
+                        std::span<const persistence::ValueChange> values) {
   const uint64_t at = database_.db().GetLatestSequenceNumber();
   const base::MutexLock lock(mu_);
   for (const TreeId tree : trees) pending_.push_back({tree, at});
-  if (freed_values == 0) return;
-  freed_values_ += freed_values;
-  freed_at_ = at;
+  uint64_t staged = 0;  // under which the last piece was
+  for (const persistence::ValueChange& change : values) {
+    if (change.value.has_value()) continue;
+    freed_at_ = at;
+    const uint64_t id = StagedIdOf(change.value_id);
+    const bool goes_on = id != 0 && id == std::exchange(staged, id);
+    if (goes_on) {
+      freed_pieces_.back().last = change.value_id;
+      continue;
+    }
+    ++freed_values_;
+    if (id != 0) freed_pieces_.push_back({change.tree, change.value_id, change.value_id, at});
+  }
 }
 
 void Reclaimer::FeedTrimmed(std::string end) {
@@ -99,10 +110,37 @@ uint64_t Reclaimer::OldestSnapshot() const {
 bool Reclaimer::HasWork() const {
   const base::MutexLock lock(mu_);
   if (freed_values_ >= kLeastFreedValues || !feed_trimmed_.empty()) return true;
-  if (pending_.empty()) return false;
+  if (pending_.empty() && freed_pieces_.empty()) return false;
   const uint64_t oldest = OldestSnapshot();
-  return std::any_of(pending_.begin(), pending_.end(),
-                     [oldest](const Dropped& tree) { return oldest == 0 || oldest >= tree.at; });
+  const auto unseen = [oldest](const auto& gone) { return oldest == 0 || oldest >= gone.at; };
+  return std::any_of(pending_.begin(), pending_.end(), unseen) ||
+         std::any_of(freed_pieces_.begin(), freed_pieces_.end(), unseen);
+}
+
+absl::Status Reclaimer::DropFilesOfValues() {
+  const uint64_t oldest = OldestSnapshot();
+  std::vector<FreedPieces> unseen;
+  {
+    const base::MutexLock lock(mu_);
+    std::erase_if(freed_pieces_, [&](const FreedPieces& pieces) {
+      if (oldest != 0 && oldest < pieces.at) return false;
+      unseen.push_back(pieces);
+      return true;
+    });
+  }
+  for (const FreedPieces& pieces : unseen) {
+    const std::string first = ItemKey(pieces.tree, pieces.first.value);
+    const std::string last = ItemKey(pieces.tree, pieces.last.value);
+    const rocksdb::Slice begin = first;
+    const rocksdb::Slice end = last;
+    const rocksdb::Status dropped = rocksdb::DeleteFilesInRange(
+        &database_.db(), database_.family(Family::kBlobs), &begin, &end, /*include_end=*/true);
+    if (!dropped.ok()) {
+      return FromRocksDb(dropped,
+                         fmt::format("drop files of values of tree {}", pieces.tree.value));
+    }
+  }
+  return absl::OkStatus();
 }
 
 std::vector<Reclaimer::Dropped> Reclaimer::TakeUnseen() {
@@ -118,12 +156,14 @@ std::vector<Reclaimer::Dropped> Reclaimer::TakeUnseen() {
 absl::Status Reclaimer::Run() {
   {
     const base::MutexLock lock(mu_);
-    if (pending_.empty() && freed_values_ < kLeastFreedValues && feed_trimmed_.empty()) {
+    if (pending_.empty() && freed_pieces_.empty() && freed_values_ < kLeastFreedValues &&
+        feed_trimmed_.empty()) {
       return absl::OkStatus();
     }
   }
   if (!running_.TryLock()) return absl::OkStatus();
   absl::Status status = DropFeedFiles();
+  if (status.ok()) status = DropFilesOfValues();
   for (const Dropped& tree : TakeUnseen()) {
     const absl::Status reclaimed = Reclaim(tree.tree);
     if (status.ok()) status = reclaimed;

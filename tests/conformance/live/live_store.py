@@ -11,7 +11,7 @@ from sop.errors import SopError, from_rpc_error
 from sop.filters import to_filter
 from sop.scalars import from_key, from_value, to_key, to_value
 from sop.testing import Server
-from sop.v1 import btree_pb2, btree_pb2_grpc, database_pb2, database_pb2_grpc
+from sop.v1 import admin_pb2_grpc, btree_pb2, btree_pb2_grpc, database_pb2, database_pb2_grpc
 from sop.v1 import transaction_pb2, transaction_pb2_grpc, types_pb2
 
 FORWARD, BACKWARD = types_pb2.DIRECTION_FORWARD, types_pb2.DIRECTION_BACKWARD
@@ -51,14 +51,26 @@ class LiveCase(unittest.TestCase):
 
     flags: Sequence[str] = ()
     server: Server
+    folder: tempfile.TemporaryDirectory[str]
+    channel: grpc.Channel
+    admin: Any
+    btrees: Any
+    databases: Any
+    transactions: Any
 
     @classmethod
     def setUpClass(cls) -> None:
         cls.folder = tempfile.TemporaryDirectory(prefix="sop-conformance-")
         cls.server = Server(Path(cls.folder.name), cls.flags)
         cls.server.start()
-        options = [("grpc.max_receive_message_length", -1)]
+        cls.connect()
+
+    @classmethod
+    def connect(cls) -> None:
+        """The stubs, on a channel that knows nothing of an earlier run of the server."""
+        options = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
         cls.channel = grpc.insecure_channel(cls.server.address, options)
+        cls.admin = admin_pb2_grpc.AdminServiceStub(cls.channel)
         cls.btrees = btree_pb2_grpc.BtreeServiceStub(cls.channel)
         cls.databases = database_pb2_grpc.DatabaseServiceStub(cls.channel)
         cls.transactions = transaction_pb2_grpc.TransactionServiceStub(cls.channel)
@@ -68,6 +80,13 @@ class LiveCase(unittest.TestCase):
         cls.channel.close()
         cls.server.stop()
         cls.folder.cleanup()
+
+    def crash(self) -> None:
+        """Ends the server by SIGKILL and starts it again."""
+        self.channel.close()
+        self.server.kill()
+        self.server.start()
+        self.connect()
 
     def create(self, store: str, index: Any = None, **options: Any) -> None:
         """Creates a store; `index` is {field: ascending}."""
@@ -85,6 +104,11 @@ class LiveCase(unittest.TestCase):
             request = btree_pb2.AddRequest(store=store, items=items[start : start + 10_000])
             outcomes += self.btrees.Add(request).report.outcomes
         return outcomes
+
+    def upsert(self, store: str, items: Mapping[Any, Any], **request: Any) -> Any:
+        """Upsert, in a transaction or not."""
+        written = [write(key, value) for key, value in items.items()]
+        return self.btrees.Upsert(btree_pb2.UpsertRequest(store=store, items=written, **request))
 
     def page(self, store: str, **request: Any) -> Any:
         """ReadPage; `filter` as a dict."""
@@ -128,21 +152,31 @@ class LiveCase(unittest.TestCase):
         """What the server knows of the store's keys."""
         return self.databases.GetStore(database_pb2.GetStoreRequest(store=store)).store.schema
 
-    def begin(self, mode: int = types_pb2.TRANSACTION_MODE_READ_WRITE) -> bytes:
+    def begin(self, mode: int = types_pb2.TRANSACTION_MODE_READ_WRITE, **more: Any) -> bytes:
         """Begins a transaction; its id."""
-        token: bytes = self.transactions.Begin(transaction_pb2.BeginRequest(mode=mode)).transaction_id
+        request = transaction_pb2.BeginRequest(mode=mode, **more)
+        token: bytes = self.transactions.Begin(request).transaction_id
         return token
 
-    def commit(self, token: bytes) -> None:
-        """Commits a transaction."""
-        self.transactions.Commit(transaction_pb2.CommitRequest(transaction_id=token))
+    def commit(self, token: bytes) -> bytes:
+        """Commits a transaction; its commit version."""
+        request = transaction_pb2.CommitRequest(transaction_id=token)
+        version: bytes = self.transactions.Commit(request).commit_version
+        return version
+
+    def rollback(self, token: bytes) -> bytes:
+        """Rolls a transaction back; the commit that it read."""
+        request = transaction_pb2.RollbackRequest(transaction_id=token)
+        version: bytes = self.transactions.Rollback(request).commit_version
+        return version
 
     def refused(self, call: Callable[[], Any], reason: str, **metadata: str) -> SopError:
-        """The failure of a call, which has that reason and these details."""
+        """The failure of a call, which has that reason with its code, and these details."""
         with self.assertRaises(grpc.RpcError) as raised:
             call()
         failure = from_rpc_error(raised.exception)
         self.assertEqual(failure.reason, reason, failure)
+        self.assertEqual(failure.code, failure.default_code, failure)
         for name, value in metadata.items():
             self.assertEqual(failure.metadata.get(name), value, failure)
         return failure
@@ -152,3 +186,29 @@ class LiveCase(unittest.TestCase):
         """A subtest."""
         with self.subTest(**what):
             yield
+
+
+class NumbersCase(LiveCase):
+    """Each case has a store of its own, of the even numbers below 100 in small nodes."""
+
+    def setUp(self) -> None:
+        self.store = self.id().rsplit(".", 1)[-1]
+        self.create(self.store, slot_length=8)
+        self.add(self.store, {n: "old" for n in range(0, 100, 2)})
+
+    def put(self, key: int, value: str = "new", **request: Any) -> Any:
+        """Adds or replaces one item."""
+        return self.upsert(self.store, {key: value}, **request)
+
+    def take(self, key: int, **request: Any) -> Any:
+        """Removes one item."""
+        return self.btrees.Remove(btree_pb2.RemoveRequest(store=self.store, items=[write(key)], **request))
+
+    def read(self, key: int, **request: Any) -> Any:
+        """The value of a key, None if it is not there."""
+        items = self.get(self.store, key, **request).items
+        return from_value(items[0].value) if items else None
+
+    def conflicts(self, token: bytes, key: int) -> None:
+        """The commit of a transaction fails, because of that key."""
+        self.refused(lambda: self.commit(token), "CONFLICT", store=self.store, key=str(key))
