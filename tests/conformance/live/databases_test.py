@@ -147,6 +147,11 @@ class DatabasesTest(LiveCase):
         for size in (1, 2, 3, 1000):
             with self.each(size=size):
                 self.assertEqual(self.names(page_size=size), everything)
+        whole = database_pb2.ListDatabasesRequest(page_size=len(everything))
+        self.assertEqual(self.databases.ListDatabases(whole).next_page_token, "")
+        for token in ("list a", "../..", "0123456789abcdef", "0"):
+            foreign = database_pb2.ListDatabasesRequest(page_token=token)
+            self.refused(lambda: self.databases.ListDatabases(foreign), "INVALID_ARGUMENT", field="page_token")
         page = self.databases.ListDatabases(database_pb2.ListDatabasesRequest(page_size=2))
         self.assertEqual(list(page.databases), [self.describe(name).database for name in everything[:2]])
 

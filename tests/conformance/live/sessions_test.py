@@ -106,8 +106,11 @@ class SessionsTest(NumbersCase):
             answer = self.stream.answer(number)
             self.assertNotEqual(answer.WhichOneof("response"), "status", answer)
 
+    def listed(self) -> list[types_pb2.Transaction]:
+        return list(self.transactions.List(transaction_pb2.ListTransactionsRequest(page_size=1000)).transactions)
+
     def open_transactions(self) -> int:
-        return len(self.transactions.List(transaction_pb2.ListTransactionsRequest(page_size=1000)).transactions)
+        return len(self.listed())
 
     def wait_until_none_is_open(self) -> None:
         """The end of a stream is seen by the server soon, not at once."""
@@ -181,6 +184,9 @@ class SessionsTest(NumbersCase):
             )
             first = from_status(stream.answer(failed).status).message
             self.assertIn(first, from_status(stream.answer(number).status).message)
+        states = {each.transaction_id: each.poisoned for each in self.listed()}
+        tokens = [stream.answer(begun).begin.transaction_id for begun in (t, other)]
+        self.assertEqual([states[token] for token in tokens], [True, False])
         self.succeeds(stream.put(other, 4), stream.put(0, 6), stream.rollback(t), stream.commit(other))
         self.assertEqual([self.read(key) for key in (0, 2, 4, 6)], ["old", "old", "new", "new"])
 

@@ -37,6 +37,11 @@ class StoresTest(LiveCase):
         everything = self.listed()
         self.assertEqual({name: everything[name] for name in expected}, expected)
         self.assertEqual(list(everything), sorted(everything, key=str.encode))
+        whole = database_pb2.ListStoresRequest(page_size=len(everything))
+        self.assertEqual(self.databases.ListStores(whole).next_page_token, "")
+        for token in ("list a", "s2x", "deadbeeflist a"):
+            foreign = database_pb2.ListStoresRequest(page_token=token)
+            self.refused(lambda: self.databases.ListStores(foreign), "INVALID_ARGUMENT", field="page_token")
         for size in (1, 2, 1000):
             with self.each(size=size):
                 paged = self.listed(page_size=size)

@@ -60,7 +60,6 @@ class TransactionsTest(NumbersCase):
         tokens: list[bytes] = []
         for _ in range(5):
             tokens.append(self.begin())
-            time.sleep(0.002)  # an id tells milliseconds
         self.rollback(tokens.pop(1))
 
         def listed(**request: Any) -> list[bytes]:
@@ -167,6 +166,7 @@ class TransactionsTest(NumbersCase):
             with self.each(term=term):
                 token = self.begin(**{term: SHORTEST})
                 time.sleep(0.01)
+                self.refused(lambda: self.describe(token), "TRANSACTION_EXPIRED")
                 self.refused(lambda: self.put(0, transaction_id=token), "TRANSACTION_EXPIRED")
                 self.refused(lambda: self.read(0, transaction_id=token), "TRANSACTION_EXPIRED")
                 self.refused(lambda: self.commit(token), "TRANSACTION_EXPIRED")
@@ -188,6 +188,9 @@ class TransactionsTest(NumbersCase):
         self.refused(lambda: self.put(0, transaction_id=lost), "TRANSACTION_LOST")
         self.refused(lambda: self.describe(lost), "TRANSACTION_LOST")
         self.refused(lambda: self.commit(lost), "TRANSACTION_LOST")
+        # Nothing of it is there; the other has committed, and cannot be rolled back.
+        self.assertEqual(self.rollback(lost), b"")
+        self.refused(lambda: self.rollback(kept), "TRANSACTION_ENDED")
         self.assertEqual([self.read(key) for key in (0, 2, 4)], ["old", "kept", "once"])
         self.put(2, "since")
         self.put(4, "since")
