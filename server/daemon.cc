@@ -36,10 +36,11 @@ constexpr int64_t kGrpcShare = 4;
 // One connection for so much memory; it takes a sixth of that. At most half of the files that may
 // be open are connections, the others are the databases'.
 constexpr int64_t kConnectionBytes = 128 << 10;
-// With less room than this share of the memory, databases that nobody uses are closed, as many in a
-// round as half a second is enough for.
+// With less room than this share of the memory, databases that nobody uses are closed, so many
+// between two looks at the memory; with less than half of it those too that were used just now.
 constexpr int64_t kReliefShare = 16;
 constexpr absl::Duration kUnusedBeforeRelief = absl::Seconds(2);
+constexpr absl::Duration kUnusedBeforeUrgentRelief = absl::Milliseconds(200);
 constexpr size_t kDatabasesPerRelief = 16;
 // Measuring walks through folders: not so often.
 constexpr int kRoundsBetweenMeasures = 20;
@@ -235,23 +236,28 @@ void Daemon::KeepHouse() {
     }
     governor.Tick(options_.clock.Monotonic());
     admission_->intake().Sweep();
+    RelieveMemory();
     if (tick % kTicksPerRound != 0) continue;
     const absl::Status health = databases_->CheckHealth();
     if (!health.ok() && options_.fail_stop) options_.fail_stop(health);
     transactions_->Sweep();
     watches_.Tick(options_.clock.Monotonic());
     databases_->CloseIdle();
-    RelieveMemory();
     if (tick % (kTicksPerRound * kRoundsBetweenMeasures) == 0) databases_->MeasureDisk();
     if (tick % (kTicksPerRound * kRoundsBetweenUpkeep) == 0) KeepStorages();
   }
 }
 
 void Daemon::RelieveMemory() {
-  if (options_.memory->HasRoom(options_.memory->limit_bytes() / kReliefShare)) return;
+  const int64_t wanted = options_.memory->limit_bytes() / kReliefShare;
+  if (options_.memory->HasRoom(wanted)) return;
   if (relieving_.exchange(true)) return;
-  workers_->Schedule([this] {
-    databases_->CloseUnused(kUnusedBeforeRelief, kDatabasesPerRelief);
+  const bool urgent = !options_.memory->HasRoom(wanted / 2);
+  workers_->Schedule([this, urgent] {
+    const size_t closed = databases_->CloseUnused(kUnusedBeforeRelief, kDatabasesPerRelief);
+    if (urgent && closed < kDatabasesPerRelief) {
+      databases_->CloseUnused(kUnusedBeforeUrgentRelief, kDatabasesPerRelief - closed);
+    }
     relieving_.store(false);
   });
 }

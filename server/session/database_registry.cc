@@ -356,7 +356,7 @@ void DatabaseRegistry::CloseIdle() {
   CloseUnused(options_.idle, std::numeric_limits<size_t>::max());
 }
 
-void DatabaseRegistry::CloseUnused(absl::Duration unused, size_t most) {
+size_t DatabaseRegistry::CloseUnused(absl::Duration unused, size_t most) {
   const absl::Duration now = options_.clock->Monotonic();
   const auto is_unused = [&](const std::shared_ptr<OpenDatabase>& open) {
     return open != nullptr && open.use_count() == 1 && now - LastUsed(*open) >= unused;
@@ -369,11 +369,16 @@ void DatabaseRegistry::CloseUnused(absl::Duration unused, size_t most) {
   }
   std::sort(found.begin(), found.end());
   if (found.size() > most) found.resize(most);
+  size_t closed = 0;
   for (const auto& [last_used, entry] : found) {
     if (!entry->mu.TryLock()) continue;
-    if (is_unused(entry->open)) Close(*entry);
+    if (is_unused(entry->open)) {
+      Close(*entry);
+      ++closed;
+    }
     entry->mu.Unlock();
   }
+  return closed;
 }
 
 }  // namespace sop::session

@@ -99,8 +99,8 @@ class DatabaseRegistry {
   // Closes what nobody has used for the idle time.
   void CloseIdle() SOP_EXCLUDES(mu_);
   // Closes those unused for the longest time, at most `most`, and none used since `unused`. For
-  // when memory is short: they are opened again when they are asked for.
-  void CloseUnused(absl::Duration unused, size_t most) SOP_EXCLUDES(mu_);
+  // when memory is short: they are opened again when they are asked for. Returns how many.
+  size_t CloseUnused(absl::Duration unused, size_t most) SOP_EXCLUDES(mu_);
 
  private:
   struct Entry {

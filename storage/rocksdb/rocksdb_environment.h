@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "storage/rocksdb/log/log_filling.h"
+
 namespace rocksdb {
 class Cache;
 class Env;
@@ -19,12 +21,13 @@ class RocksDbEnvironment {
   // used. `background_threads`: flushes and compactions at once, 1 to 64.
   RocksDbEnvironment(uint64_t memory_bytes, int background_threads);
   // With the files of `env` (for tests of failing disks), which must outlive this.
-  RocksDbEnvironment(uint64_t memory_bytes, int background_threads, rocksdb::Env& env);
+  RocksDbEnvironment(uint64_t memory_bytes, int background_threads, rocksdb::Env& env,
+                     const LogFilling& filling = {});
 
   // Makes a database share files, threads and write buffers with the others.
   void AddTo(rocksdb::DBOptions* options) const;
 
-  rocksdb::Env& env() const { return env_; }
+  rocksdb::Env& env() const { return *env_; }
   const std::shared_ptr<rocksdb::Cache>& block_cache() const { return block_cache_; }
   uint64_t write_buffer_bytes() const { return write_buffer_bytes_; }
 
@@ -32,7 +35,7 @@ class RocksDbEnvironment {
   struct WriteBuffers;
 
   // Constant after construction.
-  rocksdb::Env& env_;
+  const std::shared_ptr<rocksdb::Env> env_;
   const int background_threads_;
   const uint64_t write_buffer_bytes_;
   const std::shared_ptr<rocksdb::Cache> block_cache_;

@@ -20,7 +20,7 @@ namespace sop::faults {
 DatabaseOnDisk::DatabaseOnDisk(model_disk::Disk& disk)
     : files_(disk),
       env_(model_disk::MakeDiskEnvironment(disk)),
-      environment_(uint64_t{32} << 20, 2, *env_) {}
+      environment_(uint64_t{32} << 20, 2, *env_, kLogFilling) {}
 
 DatabaseOnDisk::~DatabaseOnDisk() { database_.reset(); }
 

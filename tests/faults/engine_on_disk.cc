@@ -17,7 +17,7 @@ namespace sop::faults {
 EngineOnDisk::EngineOnDisk(model_disk::Disk& disk)
     : files_(disk),
       env_(model_disk::MakeDiskEnvironment(disk)),
-      environment_(uint64_t{32} << 20, 2, *env_) {}
+      environment_(uint64_t{32} << 20, 2, *env_, kLogFilling) {}
 
 EngineOnDisk::~EngineOnDisk() {
   engine_.reset();

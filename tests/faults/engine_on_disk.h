@@ -14,9 +14,11 @@
 namespace sop::faults {
 
 inline constexpr char kDatabasePath[] = "/data/database";
+inline constexpr rocksdb_storage::LogFilling kLogFilling = {
+    .fill_bytes = size_t{32} << 10, .synced_bytes = size_t{32} << 10, .syncs_counted = 4};
 
-// One database on a model disk, opened. Small nodes, a tiny cache and constant folds, so that a
-// little load does everything. Thread-compatible.
+// One database on a model disk, opened. Small nodes, a tiny cache, constant folds and logs that are
+// filled often, so that a little load does everything. Thread-compatible.
 class EngineOnDisk {
  public:
   struct Options {

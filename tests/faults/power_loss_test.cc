@@ -99,6 +99,7 @@ class PowerLossTest : public ::testing::Test {
       if (operation.kind == DiskOperation::Kind::kMark) {
         acknowledged = std::max(acknowledged, Sequence{operation.number});
       }
+      overwritings_ += operation.kind == DiskOperation::Kind::kOverwrite;
       state.Apply(operation);
     }
   }
@@ -112,6 +113,7 @@ class PowerLossTest : public ::testing::Test {
   base::SeededRandom random_{seed_};
   uint64_t states_ = 0;
   uint64_t during_recovery_ = 0;
+  uint64_t overwritings_ = 0;  // logs that were filled ahead
 };
 
 TEST_F(PowerLossTest, WhatIsRecoveredIsAPrefixWithEverythingAcknowledged) {
@@ -124,9 +126,11 @@ TEST_F(PowerLossTest, WhatIsRecoveredIsAPrefixWithEverythingAcknowledged) {
     ASSERT_GT(load.last_version(), load.accounts_version());
     VisitAll(load, most);
   }
+  EXPECT_GT(overwritings_, 0U);
   fmt::print("{} states of {} loads, {} of them during the recovery of another\n", states_, loads,
              during_recovery_);
-  fmt::print("counter states {}\ncounter during_recovery {}\n", states_, during_recovery_);
+  fmt::print("counter states {}\ncounter during_recovery {}\ncounter overwritings {}\n", states_,
+             during_recovery_, overwritings_);
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 #include "storage/rocksdb/model_disk/disk.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "core/base/check.h"
 
 namespace sop::model_disk {
 
@@ -102,6 +105,20 @@ DiskStatus Disk::OpenFile(const std::string& path, uint64_t* file) const {
 DiskStatus Disk::Append(uint64_t file, std::string_view bytes) {
   const base::MutexLock lock(mu_);
   if (Strikes(DiskFault::Call::kWrite, NameOf(file))) return DiskStatus::kFailed;
+  return Grow(file, bytes);
+}
+
+DiskStatus Disk::Write(uint64_t file, uint64_t offset, std::string_view bytes) {
+  const base::MutexLock lock(mu_);
+  if (Strikes(DiskFault::Call::kWrite, NameOf(file))) return DiskStatus::kFailed;
+  const size_t size = state_.file(file).bytes.size();
+  SOP_CHECK(offset <= size);
+  const size_t over = std::min<size_t>(bytes.size(), size - offset);
+  if (over > 0) Do({Kind::kOverwrite, file, offset, {}, {}, std::string(bytes.substr(0, over))});
+  return over == bytes.size() ? DiskStatus::kOk : Grow(file, bytes.substr(over));
+}
+
+DiskStatus Disk::Grow(uint64_t file, std::string_view bytes) {
   if (used_ + bytes.size() > capacity_) {
     // What fits is written, as write() does.
     const size_t fits = capacity_ > used_ ? capacity_ - used_ : 0;
@@ -118,6 +135,7 @@ DiskStatus Disk::Truncate(uint64_t file, uint64_t size) {
   const base::MutexLock lock(mu_);
   if (state_.file(file).bytes.size() == size) return DiskStatus::kOk;
   Do({Kind::kTruncate, file, size, {}, {}, {}});
+  used_ = state_.used_bytes();
   return DiskStatus::kOk;
 }
 

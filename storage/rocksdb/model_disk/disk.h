@@ -54,6 +54,8 @@ class Disk {
   DiskStatus CreateFolder(const std::string& path) SOP_EXCLUDES(mu_);
   DiskStatus OpenFile(const std::string& path, uint64_t* file) const SOP_EXCLUDES(mu_);
   DiskStatus Append(uint64_t file, std::string_view bytes) SOP_EXCLUDES(mu_);
+  // Over what is there, and then to the end. REQUIRES: `offset` is not behind the end.
+  DiskStatus Write(uint64_t file, uint64_t offset, std::string_view bytes) SOP_EXCLUDES(mu_);
   DiskStatus Truncate(uint64_t file, uint64_t size) SOP_EXCLUDES(mu_);
   DiskStatus Sync(uint64_t file) SOP_EXCLUDES(mu_);
   DiskStatus SyncFolder(const std::string& path) SOP_EXCLUDES(mu_);
@@ -73,6 +75,7 @@ class Disk {
 
  private:
   void Do(DiskOperation operation) SOP_REQUIRES(mu_);
+  DiskStatus Grow(uint64_t file, std::string_view bytes) SOP_REQUIRES(mu_);
   bool Strikes(DiskFault::Call call, const std::string& name) const SOP_REQUIRES(mu_);
   const std::string& NameOf(uint64_t file) const SOP_REQUIRES(mu_);
 

@@ -89,10 +89,21 @@ class RandomAccess : public rocksdb::FSRandomAccessFile {
 class Writable : public rocksdb::FSWritableFile {
  public:
   Writable(Disk& disk, uint64_t file, std::string path)
-      : disk_(disk), file_(file), path_(std::move(path)) {}
+      : disk_(disk), file_(file), path_(std::move(path)), position_(disk.SizeOf(file)) {}
   using rocksdb::FSWritableFile::Append;
+  using rocksdb::FSWritableFile::PositionedAppend;
   IOStatus Append(const Slice& bytes, const IOOptions&, IODebugContext*) override {
-    return ToStatus(disk_.Append(file_, {bytes.data(), bytes.size()}), path_);
+    const DiskStatus status = disk_.Write(file_, position_, {bytes.data(), bytes.size()});
+    // A full disk took what fits.
+    position_ = status == DiskStatus::kFull
+                    ? disk_.SizeOf(file_)
+                    : position_ + (status == DiskStatus::kOk) * bytes.size();
+    return ToStatus(status, path_);
+  }
+  // Append goes on where it was, as on the machine's own file system.
+  IOStatus PositionedAppend(const Slice& bytes, uint64_t offset, const IOOptions&,
+                            IODebugContext*) override {
+    return ToStatus(disk_.Write(file_, offset, {bytes.data(), bytes.size()}), path_);
   }
   IOStatus Truncate(uint64_t size, const IOOptions&, IODebugContext*) override {
     return ToStatus(disk_.Truncate(file_, size), path_);
@@ -113,6 +124,7 @@ class Writable : public rocksdb::FSWritableFile {
   Disk& disk_;
   const uint64_t file_;
   const std::string path_;
+  uint64_t position_;
 };
 
 class Folder : public rocksdb::FSDirectory {

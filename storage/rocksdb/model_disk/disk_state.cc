@@ -16,20 +16,52 @@ constexpr std::string_view kGrowsInOrder = "/MANIFEST-";
 
 uint64_t Below(base::Random& random, uint64_t bound) { return random.Next64() % bound; }
 
+// Puts back into `bytes` what was overwritten, but for the first `kept` bytes of it.
+void UndoOverwriting(const DiskState::File& file, size_t kept, std::string* bytes) {
+  size_t after = 0;
+  for (const auto& overwritten : file.overwritten) after += overwritten.second.size();
+  for (auto it = file.overwritten.rbegin(); it != file.overwritten.rend(); ++it) {
+    const auto& [at, before] = *it;
+    after -= before.size();
+    const size_t stays = kept > after ? std::min(kept - after, before.size()) : 0;
+    bytes->replace(at + stays, before.size() - stays, before, stays);
+  }
+}
+
+// Puts back some of the sectors that were overwritten.
+void UndoSectors(const DiskState::File& file, base::Random& random, std::string* bytes) {
+  std::string before = *bytes;
+  UndoOverwriting(file, 0, &before);
+  std::map<size_t, bool> undone;  // by sector
+  for (const auto& [begin, replaced] : file.overwritten) {
+    for (size_t at = begin; at < begin + replaced.size(); ++at) {
+      const auto [sector, fresh] = undone.try_emplace(at / kSector);
+      if (fresh) sector->second = Below(random, 2) == 0;
+      if (sector->second) (*bytes)[at] = before[at];
+    }
+  }
+}
+
 std::string BytesAfterPowerLoss(const DiskState::File& file, Survival survival,
                                 base::Random& random) {
   const size_t unsynced = file.bytes.size() - file.durable;
+  size_t overwritten = 0;
+  for (const auto& [at, before] : file.overwritten) overwritten += before.size();
   std::string bytes;
-  switch (survival) {
+  switch (file.overwritings_lost ? Survival::kNothing : survival) {
     case Survival::kNothing:
       bytes = file.bytes.substr(0, file.durable);
+      UndoOverwriting(file, 0, &bytes);
       break;
     case Survival::kAll:
       bytes = file.bytes;
       break;
-    case Survival::kPrefix:
-      bytes = file.bytes.substr(0, file.durable + Below(random, unsynced + 1));
+    case Survival::kPrefix: {
+      const size_t kept = Below(random, overwritten + unsynced + 1);
+      bytes = file.bytes.substr(0, file.durable + (kept > overwritten ? kept - overwritten : 0));
+      UndoOverwriting(file, kept, &bytes);
       break;
+    }
     case Survival::kSectors:
       bytes = file.bytes.substr(0, file.durable + Below(random, unsynced + 1));
       for (size_t at = file.durable; at < bytes.size();) {
@@ -37,6 +69,7 @@ std::string BytesAfterPowerLoss(const DiskState::File& file, Survival survival,
         if (Below(random, 2) == 0) std::fill(bytes.begin() + at, bytes.begin() + end, '\0');
         at = end;
       }
+      UndoSectors(file, random, &bytes);
       break;
   }
   for (const auto& [begin, end] : file.lost) {
@@ -44,6 +77,22 @@ std::string BytesAfterPowerLoss(const DiskState::File& file, Survival survival,
     if (begin < stop) std::fill(bytes.begin() + begin, bytes.begin() + stop, '\0');
   }
   return bytes;
+}
+
+void WriteOver(DiskState::File& file, size_t at, const std::string& bytes) {
+  SOP_CHECK(at + bytes.size() <= file.bytes.size());
+  if (at < file.durable) {
+    const size_t size = std::min(bytes.size(), file.durable - at);
+    file.overwritten.emplace_back(at, file.bytes.substr(at, size));
+  }
+  file.bytes.replace(at, bytes.size(), bytes);
+}
+
+void Truncate(DiskState::File& file, size_t size) {
+  file.bytes.resize(size, '\0');
+  file.durable = std::min(file.durable, size);
+  std::erase_if(file.overwritten, [size](const auto& before) { return before.first >= size; });
+  for (auto& [at, before] : file.overwritten) before.resize(std::min(before.size(), size - at));
 }
 
 }  // namespace
@@ -85,19 +134,21 @@ void DiskState::Apply(const DiskOperation& operation) {
     case Kind::kAppend:
       Writable(operation.file).bytes += operation.bytes;
       break;
-    case Kind::kTruncate: {
-      File& file = Writable(operation.file);
-      file.bytes.resize(operation.number, '\0');
-      file.durable = std::min(file.durable, file.bytes.size());
+    case Kind::kOverwrite:
+      WriteOver(Writable(operation.file), operation.number, operation.bytes);
       break;
-    }
+    case Kind::kTruncate:
+      Truncate(Writable(operation.file), operation.number);
+      break;
     case Kind::kSync: {
       File& file = Writable(operation.file);
       file.durable = file.bytes.size();
+      if (!file.overwritings_lost) file.overwritten.clear();
       break;
     }
     case Kind::kSyncFails: {
       File& file = Writable(operation.file);
+      file.overwritings_lost = file.overwritings_lost || !file.overwritten.empty();
       file.lost.emplace_back(file.durable, file.bytes.size());
       break;
     }
@@ -193,7 +244,8 @@ DiskState DiskState::AfterPowerLoss(Survival bytes, Survival names, base::Random
   for (const auto& [path, node] : after.names_) {
     if (node.is_folder || after.files_.contains(node.file)) continue;
     const std::shared_ptr<File>& before = files_.at(node.file);
-    if (before->durable == before->bytes.size() && before->lost.empty()) {
+    if (before->durable == before->bytes.size() && before->lost.empty() &&
+        before->overwritten.empty()) {
       after.files_[node.file] = before;
       continue;
     }

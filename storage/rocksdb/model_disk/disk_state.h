@@ -19,6 +19,7 @@ struct DiskOperation {
     kCreate,        // `path` is the fresh file `file`
     kCreateFolder,  // `path`
     kAppend,        // `bytes` to `file`
+    kOverwrite,     // `bytes` over as many of `file`, from `number` on
     kTruncate,      // `file` to `number` bytes
     kSync,          // everything of `file` is on stable storage
     kSyncFails,     // what `file` has not on stable storage never gets there
@@ -46,7 +47,8 @@ enum class Survival : uint8_t {
   kNothing,  // gone
   kAll,      // there
   kPrefix,   // some of them, in the order of their making, cut at any byte
-  kSectors,  // some sectors of 512 bytes, in no order; the others read as zeros (not in manifests)
+  kSectors,  // some sectors of 512 bytes, in no order; the others read as zeros, or as they were
+             // before if they were overwritten (not in manifests)
 };
 
 // Files and folders with what is on stable storage and what is not yet. Copies share the bytes of
@@ -59,8 +61,12 @@ class DiskState {
   };
   struct File {
     std::string bytes;
-    size_t durable = 0;                           // bytes from the front that are on stable storage
+    // Bytes from the front that are on stable storage, but for those overwritten since.
+    size_t durable = 0;
+    // What is on stable storage in place of what overwrote it, by where it begins; oldest first.
+    std::vector<std::pair<size_t, std::string>> overwritten;
     std::vector<std::pair<size_t, size_t>> lost;  // [begin, end) that a failed sync dropped
+    bool overwritings_lost = false;               // by a failed sync
   };
 
   DiskState();

@@ -1,5 +1,8 @@
 #include "storage/rocksdb/model_disk/disk.h"
 
+#include <string>
+#include <vector>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +12,7 @@
 namespace sop::model_disk {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
@@ -58,6 +62,52 @@ TEST_F(DiskTest, SectorsSurviveInNoOrder) {
     hole = hole || torn.find('x', zero) != std::string::npos;
   }
   EXPECT_TRUE(hole);
+}
+
+TEST_F(DiskTest, WhatIsOverwrittenSurvivesUntilItIsSynced) {
+  const uint64_t file = Create("/f");
+  disk_.SyncFolder("/");
+  disk_.Append(file, "01234567");
+  disk_.Sync(file);
+  disk_.Write(file, 2, "ab");
+  disk_.Write(file, 3, "cd");
+  disk_.Write(file, 7, "ef");
+  EXPECT_EQ(After("/f", Survival::kAll), "01acd56ef");
+  EXPECT_EQ(After("/f", Survival::kNothing), "01234567");
+  const std::vector<std::string> possible = {"01234567", "01a34567", "01ab4567", "01ac4567",
+                                             "01acd567", "01acd56e", "01acd56ef"};
+  for (int i = 0; i < 50; ++i) EXPECT_THAT(possible, Contains(After("/f", Survival::kPrefix)));
+  disk_.Sync(file);
+  EXPECT_EQ(After("/f", Survival::kNothing), "01acd56ef");
+}
+
+TEST_F(DiskTest, OverwrittenSectorsSurviveWholeInNoOrder) {
+  const uint64_t file = Create("/f");
+  disk_.SyncFolder("/");
+  disk_.Append(file, std::string(2048, 'x'));
+  disk_.Sync(file);
+  for (size_t at = 0; at < 2048; at += 256) disk_.Write(file, at, std::string(256, 'y'));
+  bool mixed = false;
+  for (int round = 0; round < 50; ++round) {
+    const std::string found = After("/f", Survival::kSectors);
+    for (size_t at = 0; at < 2048; at += 512) {
+      EXPECT_EQ(found.substr(at, 512), std::string(512, found[at]));
+    }
+    mixed = mixed || found.find("xy") != std::string::npos;
+  }
+  EXPECT_TRUE(mixed);
+}
+
+TEST_F(DiskTest, FailedSyncLosesWhatWasOverwritten) {
+  const uint64_t file = Create("/f");
+  disk_.SyncFolder("/");
+  disk_.Append(file, "abcd");
+  disk_.Sync(file);
+  disk_.Write(file, 1, "XY");
+  disk_.Arm({DiskFault::Call::kSync, "f"});
+  EXPECT_EQ(disk_.Sync(file), DiskStatus::kFailed);
+  EXPECT_EQ(disk_.Sync(file), DiskStatus::kOk);
+  EXPECT_EQ(After("/f", Survival::kAll), "abcd");
 }
 
 TEST_F(DiskTest, RenameSurvivesWholeOrNotAtAll) {
