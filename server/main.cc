@@ -20,6 +20,7 @@
 #include "core/catalog/database.h"
 #include "server/config/load_options.h"
 #include "server/daemon.h"
+#include "server/load/process_memory.h"
 #include "server/observe/log.h"
 #include "server/offline/offline_command.h"
 #include "storage/rocksdb/rocksdb_environment.h"
@@ -34,6 +35,9 @@ namespace {
 // and for what requests and transactions hold, which nodes give way to.
 constexpr double kStorageShare = 3.0 / 8;
 constexpr double kWindowsShare = 1.0 / 16;
+
+// From here on the process has memory by huge pages.
+constexpr int64_t kLeastForHugePages = int64_t{1} << 30;
 
 size_t Share(const config::ServerOptions& options, double share) {
   return static_cast<size_t>(static_cast<double>(options.memory_bytes) * share);
@@ -110,7 +114,7 @@ class RocksDbOpener {
     base::FileSystem& files = base::SystemFileSystem();
     for (const char* name :
          {"SOP-FORMAT", "SOP-FORMAT.unfinished", "SOP-SEAL", "SOP-SEAL.unfinished", "SOP-TIMELINE",
-          "SOP-TIMELINE.unfinished", "db", "spill", "LOCK"}) {
+          "SOP-TIMELINE.unfinished", "db", "spill", "staging", "LOCK"}) {
       const std::string path = folder + "/" + name;
       if (files.Exists(path)) SOP_RETURN_IF_ERROR(files.RemoveRecursively(path));
     }
@@ -256,5 +260,6 @@ int main(int argc, char** argv) {
     std::fputs(line->text->c_str(), stdout);
     return 0;
   }
+  if (line->options.memory_bytes < sop::kLeastForHugePages) sop::load::AvoidHugePages();
   return sop::Serve(line->options);
 }

@@ -57,6 +57,12 @@ void Engine::Commit(std::shared_ptr<Transaction> transaction, CommitOptions opti
     done({absl::OkStatus(), version, std::nullopt});
     return;
   }
+  if (!transaction->write_failure().ok()) {
+    const absl::Status failure = transaction->write_failure();
+    transaction.reset();
+    done({failure, Sequence{0}, std::nullopt});
+    return;
+  }
   auto request = std::make_unique<CommitRequest>();
   request->transaction = std::move(transaction);
   request->options = std::move(options);

@@ -270,6 +270,7 @@ absl::StatusOr<std::optional<btree::Item>> Transaction::Join(TreeSlot slot, std:
 // Joins what the transaction meant to do to the key before with what it means to do now.
 absl::Status Transaction::Write(TreeSlot slot, std::string_view key, OwnWrite write) {
   SOP_RETURN_IF_ERROR(CheckWritable(key.size() + write.value.size() + write.ride_on.size()));
+  ++generation_;
   Overlay& overlay = at(slot).overlay;
   std::optional<std::string> payload;
   std::optional<btree::Item> joined;
@@ -307,7 +308,9 @@ absl::Status Transaction::Write(TreeSlot slot, std::string_view key, OwnWrite wr
   only_erases_ = only_erases_ && write.kind == OwnWriteKind::kErase;
   write_bytes_ += key.size() + write.value.size() + write.ride_on.size();
   EncodeOwnWrite(write, &payload_);
-  return overlay.Put(key, payload_);
+  absl::Status status = overlay.Put(key, payload_);
+  if (!status.ok()) write_failure_ = status;
+  return status;
 }
 
 absl::Status Transaction::Put(TreeSlot slot, std::string_view key, const ItemWrite& item,
@@ -322,9 +325,9 @@ absl::Status Transaction::Put(TreeSlot slot, std::string_view key, const ItemWri
     const std::string encoded = btree::EncodeReference(reference);
     write.staged = true;
     write.value = encoded;
-    SOP_RETURN_IF_ERROR(Write(slot, key, write));
+    // Kept first: the write may be there even if it failed.
     staged_values_[reference.value_id] = item.staged;
-    return absl::OkStatus();
+    return Write(slot, key, write);
   }
   write.value = item.value;
   write.out_of_node = item.placement == Placement::kOutOfNode;
@@ -368,6 +371,12 @@ absl::Status Transaction::Add(TreeSlot slot, std::string_view key, int64_t amoun
   write.kind = OwnWriteKind::kAdd;
   write.amount = amount;
   return Write(slot, key, write);
+}
+
+void Transaction::Unbind() {
+  for (const auto& tree : trees_) {
+    if (tree->provisional) tree->id = std::nullopt;
+  }
 }
 
 void Transaction::Assume(std::unique_ptr<Assumption> assumption) {

@@ -73,7 +73,8 @@ struct ItemWrite {
 class TransactionCursor;
 
 // A snapshot of one database plus this transaction's own writes. Obtained from Engine::Begin; ended
-// by Engine::Commit or by destruction, which rolls back. Errors of single calls leave it usable.
+// by Engine::Commit or by destruction, which rolls back. Errors of single calls leave it usable,
+// but after a write that its disk had no room for it can only be rolled back.
 //
 // Invariants:
 // 1. Reads see the snapshot and, on top, what this transaction wrote before.
@@ -141,6 +142,8 @@ class Transaction {
   absl::Status SetRideOn(TreeSlot tree, std::string_view key, std::string_view ride_on);
   // Adds to a counter, which starts at 0; commutes with every other Add.
   absl::Status Add(TreeSlot tree, std::string_view key, int64_t amount);
+  // Takes back what CommitView::Bind did: the ids of provisional trees.
+  void Unbind();
   // Something to be settled when the transaction's turn to commit comes.
   void Assume(std::unique_ptr<Assumption> assumption);
 
@@ -152,6 +155,11 @@ class Transaction {
   bool OnlyErases() const { return only_erases_; }
   uint64_t write_count() const { return write_count_; }
   uint64_t write_bytes() const { return write_bytes_; }
+  // Grows with every write: while it is the same nothing was written.
+  uint64_t generation() const { return generation_; }
+  // Why some write did not reach the temporary files: what the caller thinks was refused may be
+  // among the writes, so that they cannot be committed. OK if all did.
+  const absl::Status& write_failure() const { return write_failure_; }
 
  private:
   friend class TransactionCursor;
@@ -161,7 +169,8 @@ class Transaction {
 
   struct Tree {
     Tree(std::optional<TreeId> tree_id, const TreeOptions& tree_options, SpillSpace& spill)
-        : id(tree_id), options(tree_options), overlay(spill) {}
+        : provisional(!tree_id.has_value()), id(tree_id), options(tree_options), overlay(spill) {}
+    const bool provisional;
     std::optional<TreeId> id;
     TreeOptions options;
     Overlay overlay;
@@ -195,10 +204,12 @@ class Transaction {
   std::vector<std::unique_ptr<Assumption>> assumptions_;
   uint64_t write_count_ = 0;
   uint64_t write_bytes_ = 0;
+  uint64_t generation_ = 0;
   uint32_t late_keys_ = 0;
   // Those to which the overlay refers.
   StagedValues staged_values_;
   bool only_erases_ = true;
+  absl::Status write_failure_;
   std::string payload_;  // of the last write, its memory to be used again
 };
 

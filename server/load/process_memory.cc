@@ -1,5 +1,6 @@
 #include "server/load/process_memory.h"
 
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -10,11 +11,13 @@ extern "C" int mallctl(const char* name, void* read, size_t* read_size, void* wr
                        size_t write_size) __attribute__((weak));
 
 // Read by jemalloc when the process starts. Unused pages go back to the kernel after a second, from
-// a thread that costs no request any time. Few arenas: each keeps pages of its own.
+// a thread that costs no request any time. Few arenas: each keeps pages of its own. Huge pages:
+// nodes are found all over the memory, and each step into a small page costs a search for it.
 extern "C" {
 extern const char* malloc_conf;
 const char* malloc_conf =
-    "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,narenas:4,metadata_thp:disabled";
+    "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,narenas:4,thp:always,"
+    "metadata_thp:disabled";
 }
 
 namespace sop::load {
@@ -50,6 +53,8 @@ ProcessMemory MeasureProcess() {
   memory.allocator_resident = AllocatorGauge("stats.resident");
   return memory;
 }
+
+void AvoidHugePages() { prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); }
 
 void GiveBackUnused() {
   // 4096 names all arenas (MALLCTL_ARENAS_ALL).

@@ -17,6 +17,10 @@ struct ProcessMemory {
 
 ProcessMemory MeasureProcess();
 
+// Takes memory by small pages only, from now on: a process that has to be small cannot afford what
+// is unused of huge ones.
+void AvoidHugePages();
+
 // Makes the allocator give back to the kernel what it keeps unused.
 void GiveBackUnused();
 

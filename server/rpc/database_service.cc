@@ -122,22 +122,28 @@ grpc::ServerUnaryReactor* DatabaseService::DeleteDatabase(grpc::CallbackServerCo
   return parts_.dispatcher.Unary(
       context, request, response,
       [this](Call& call, const v1::DeleteDatabaseRequest& asked, v1::DeleteDatabaseResponse&) {
-        call.RunOnWorker([this, &asked]() -> absl::Status {
-          if (asked.database().empty()) {
-            return Error(Reason::kInvalidArgument, "database is required: there is no default",
-                         {{"field", "database"}});
-          }
-          SOP_ASSIGN_OR_RETURN(const Uuid expected,
-                               convert::UuidFromProto("expected_uuid", asked.expected_uuid()));
-          SOP_ASSIGN_OR_RETURN(const auto known, parts_.databases.Describe(asked.database()));
-          // Not before it is sure that the right one goes.
-          if (expected.IsZero() || expected == known.uuid) {
-            parts_.transactions.EndAll(known.name);
-            parts_.watches.EndAll(known.name);
-          }
-          return parts_.databases.Delete(known.name, expected, kDeletePatience);
+        // Waits for others, who may need the workers to let go.
+        deletions_.Schedule([this, &call, &asked] {
+          const absl::Status wanted = call.context().CheckWanted();
+          call.Complete(wanted.ok() ? Delete(asked) : wanted);
         });
       });
+}
+
+absl::Status DatabaseService::Delete(const v1::DeleteDatabaseRequest& request) {
+  if (request.database().empty()) {
+    return Error(Reason::kInvalidArgument, "database is required: there is no default",
+                 {{"field", "database"}});
+  }
+  SOP_ASSIGN_OR_RETURN(const Uuid expected,
+                       convert::UuidFromProto("expected_uuid", request.expected_uuid()));
+  SOP_ASSIGN_OR_RETURN(const auto known, parts_.databases.Describe(request.database()));
+  // Not before it is sure that the right one goes.
+  if (expected.IsZero() || expected == known.uuid) {
+    parts_.transactions.EndAll(known.name);
+    parts_.watches.EndAll(known.name);
+  }
+  return parts_.databases.Delete(known.name, expected, kDeletePatience);
 }
 
 grpc::ServerUnaryReactor* DatabaseService::ListStores(grpc::CallbackServerContext* context,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/base/thread_pool.h"
 #include "server/rpc/operation_runner.h"
 #include "sop/v1/database.grpc.pb.h"
 
@@ -49,8 +50,11 @@ class DatabaseService : public v1::DatabaseService::CallbackService {
                                    });
   }
 
+  absl::Status Delete(const v1::DeleteDatabaseRequest& request);
+
   const OperationRunner::Parts parts_;
   OperationRunner runner_;
+  base::ThreadPool deletions_{1};
 };
 
 }  // namespace sop::rpc

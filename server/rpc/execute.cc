@@ -31,6 +31,19 @@ absl::Status NotMet(const v1::Precondition& precondition, std::string_view probl
                {{"store", precondition.store()}});
 }
 
+// Whether a value that Get leaves out is this one.
+absl::StatusOr<bool> HasLargeValue(catalog::OrderedStore& store, const btree::Key& key,
+                                   std::string_view content) {
+  SOP_ASSIGN_OR_RETURN(const auto value, store.FindValue(key, std::nullopt));
+  if (!value.has_value() || value->size != content.size()) return false;
+  for (uint64_t offset = 0; offset < content.size();) {
+    SOP_ASSIGN_OR_RETURN(const std::string part, store.ReadPart(*value, offset));
+    if (!content.substr(offset).starts_with(part)) return false;
+    offset += part.size();
+  }
+  return true;
+}
+
 absl::Status Check(catalog::StoreSet& stores, const v1::Precondition& precondition) {
   SOP_ASSIGN_OR_RETURN(catalog::OpenStore * open,
                        stores.Open(precondition.store(), catalog::StoreKind::kBtree));
@@ -59,8 +72,13 @@ absl::Status Check(catalog::StoreSet& stores, const v1::Precondition& preconditi
     case v1::Precondition::kValue: {
       SOP_ASSIGN_OR_RETURN(const auto format,
                            convert::FormatFromProto(precondition.value().format()));
-      const bool equal = item.has_value() && item->value == precondition.value().content() &&
-                         item->format == format;
+      const std::string& wanted = precondition.value().content();
+      bool equal = item.has_value() && item->format == format;
+      if (equal && item->left_out_size > 0) {
+        SOP_ASSIGN_OR_RETURN(equal, HasLargeValue(store, key, wanted));
+      } else {
+        equal = equal && item->value == wanted;
+      }
       if (equal) return absl::OkStatus();
       return NotMet(precondition, "the item has another value or is not there");
     }

@@ -108,7 +108,6 @@ void ScanCall::ScheduleNext() {
   transaction_->WhenFree([this](session::Turn turn) {
     parts_.dispatcher.workers().Schedule([this, turn = std::move(turn)] {
       auto made = MakeInTransaction(*turn);
-      if (!made.ok()) made = turn->stores().Explain(made.status());
       if (turn->ended()) parts_.transactions.Remove(*turn);
       turn->database().metrics.operations->Increment();
       Deliver(std::move(made));
@@ -119,13 +118,18 @@ void ScanCall::ScheduleNext() {
 absl::StatusOr<ScanCall::Page> ScanCall::MakeInTransaction(session::OpenTransaction& transaction) {
   SOP_RETURN_IF_ERROR(scope_.context().CheckWanted());
   SOP_RETURN_IF_ERROR(transaction.CheckOpen());
-  SOP_ASSIGN_OR_RETURN(catalog::OpenStore * open,
-                       transaction.stores().Open(request_.store(), catalog::StoreKind::kBtree));
-  catalog::OrderedStore store(*open);
-  SOP_ASSIGN_OR_RETURN(catalog::ScanRequest range, ScanFromProto(store, request_));
-  if (!next_page_token_.empty()) range.start = catalog::PageToken{next_page_token_};
-  SOP_ASSIGN_OR_RETURN(const auto scan, store.Scan(range));
-  return FillPage(store, *scan, transaction.read_version());
+  const auto make = [&]() -> absl::StatusOr<Page> {
+    SOP_ASSIGN_OR_RETURN(catalog::OpenStore * open,
+                         transaction.stores().Open(request_.store(), catalog::StoreKind::kBtree));
+    catalog::OrderedStore store(*open);
+    SOP_ASSIGN_OR_RETURN(catalog::ScanRequest range, ScanFromProto(store, request_));
+    if (!next_page_token_.empty()) range.start = catalog::PageToken{next_page_token_};
+    SOP_ASSIGN_OR_RETURN(const auto scan, store.Scan(range));
+    return FillPage(store, *scan, transaction.read_version());
+  };
+  auto made = make();
+  if (!made.ok()) return transaction.stores().Explain(made.status());
+  return made;
 }
 
 absl::Status ScanCall::StartAlone() {

@@ -225,6 +225,10 @@ Result SessionCall::ResultOf(SessionRequestCall& request, const absl::Status& st
     }
     case StreamRequest::Step::kRollback:
       result.fate = Result::Fate::kEnded;
+      // One that was refused, or came too late, is done all the same: nobody else would.
+      if (const TransactionId id = request.context().transaction; !status.ok() && !id.IsZero()) {
+        parts_.transactions.RollBack(id);
+      }
       break;
     case StreamRequest::Step::kOperation:
       break;

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/time/clock.h"
 #include "core/base/bytes.h"
 #include "core/base/checksum.h"
@@ -27,6 +28,12 @@ std::string_view Effective(std::string_view name) { return name.empty() ? kDefau
 absl::Status NotFound(std::string_view name) {
   return Error(Reason::kDatabaseNotFound,
                fmt::format("database {} does not exist", base::Printable(Effective(name))),
+               {{"database", base::Printable(Effective(name))}});
+}
+
+absl::Status Going(std::string_view name) {
+  return Error(Reason::kUnavailable,
+               fmt::format("database {} is being deleted", base::Printable(Effective(name))),
                {{"database", base::Printable(Effective(name))}});
 }
 
@@ -138,7 +145,7 @@ void DatabaseRegistry::Share(OpenDatabase& database) const {
 std::shared_ptr<OpenDatabase> DatabaseRegistry::FindOpen(std::string_view name) {
   const auto entry = Find(name);
   if (entry == nullptr || !entry->mu.TryLock()) return nullptr;
-  std::shared_ptr<OpenDatabase> open = entry->open;
+  std::shared_ptr<OpenDatabase> open = entry->going ? nullptr : entry->open;
   if (open != nullptr) Share(*open);
   entry->mu.Unlock();
   return open;
@@ -147,12 +154,14 @@ std::shared_ptr<OpenDatabase> DatabaseRegistry::FindOpen(std::string_view name) 
 absl::StatusOr<std::shared_ptr<OpenDatabase>> DatabaseRegistry::Acquire(std::string_view name) {
   const auto entry = Find(name);
   if (entry == nullptr) return NotFound(name);
+  if (entry->going) return Going(name);
   base::MutexLock lock(entry->mu);
   return OpenLocked(*entry);
 }
 
 absl::StatusOr<std::shared_ptr<OpenDatabase>> DatabaseRegistry::OpenLocked(Entry& entry) {
   if (entry.deleted) return NotFound(entry.known.name);
+  if (entry.going) return Going(entry.known.name);
   if (entry.open == nullptr) {
     const std::string folder = entry.known.folder;
     const std::string name = entry.known.name;
@@ -189,6 +198,7 @@ absl::StatusOr<DatabaseRegistry::Creation> DatabaseRegistry::Create(const std::s
   SOP_RETURN_IF_ERROR(btree::CheckName("database", effective));
   Creation creation;
   SOP_ASSIGN_OR_RETURN(const auto entry, FindOrAdd(effective, resolved, &creation.origin));
+  if (entry->going) return Going(effective);
   base::MutexLock lock(entry->mu);
   auto opened = OpenLocked(*entry);
   if (!opened.ok()) {
@@ -279,29 +289,41 @@ std::vector<KnownDatabase> DatabaseRegistry::List(std::string_view after, size_t
   return known;
 }
 
-absl::Status DatabaseRegistry::Delete(std::string_view name, Uuid expected_uuid,
-                                      absl::Duration patience) {
-  const auto entry = Find(name);
-  if (entry == nullptr) return NotFound(name);
-  base::MutexLock lock(entry->mu);
-  SOP_ASSIGN_OR_RETURN(auto open, OpenLocked(*entry));
+absl::StatusOr<std::shared_ptr<OpenDatabase>> DatabaseRegistry::TakeForDeletion(
+    Entry& entry, Uuid expected_uuid) {
+  base::MutexLock lock(entry.mu);
+  SOP_ASSIGN_OR_RETURN(auto open, OpenLocked(entry));
   if (!expected_uuid.IsZero() && expected_uuid != open->uuid) {
     return Error(Reason::kPreconditionNotMet,
                  fmt::format("database {} has uuid {}, expected {}", open->name,
                              open->uuid.ToString(), expected_uuid.ToString()),
                  {{"database", open->name}});
   }
-  // Two owners: the entry and this function.
+  if (entry.going.exchange(true)) return Going(open->name);
+  return open;
+}
+
+absl::Status DatabaseRegistry::Delete(std::string_view name, Uuid expected_uuid,
+                                      absl::Duration patience) {
+  const auto entry = Find(name);
+  if (entry == nullptr) return NotFound(name);
+  if (entry->going) return Going(name);
+  SOP_ASSIGN_OR_RETURN(auto open, TakeForDeletion(*entry, expected_uuid));
+  const auto stays = absl::MakeCleanup([&entry] { entry->going = false; });
   const absl::Duration give_up = options_.clock->Monotonic() + patience;
-  while (entry->open.use_count() > 2) {
-    if (options_.clock->Monotonic() >= give_up) {
-      return Error(Reason::kUnavailable, fmt::format("database {} is in use", open->name),
-                   {{"database", open->name}});
-    }
-    absl::SleepFor(kSharingCheck);
+  for (;; absl::SleepFor(kSharingCheck)) {
+    base::MutexLock lock(entry->mu);
+    // Two owners: the entry and this function.
+    if (open.use_count() <= 2) return DeleteLocked(*entry, std::move(open));
+    if (options_.clock->Monotonic() < give_up) continue;
+    return Error(Reason::kUnavailable, fmt::format("database {} is in use", open->name),
+                 {{"database", open->name}});
   }
+}
+
+absl::Status DatabaseRegistry::DeleteLocked(Entry& entry, std::shared_ptr<OpenDatabase> open) {
   const KnownDatabase known = {.name = open->name, .folder = open->folder, .uuid = open->uuid};
-  entry->open.reset();
+  entry.open.reset();
   open.reset();
   options_.metrics->open_databases().Decrement();
   options_.metrics->ForgetDatabase(known.name);
@@ -309,9 +331,9 @@ absl::Status DatabaseRegistry::Delete(std::string_view name, Uuid expected_uuid,
     // Forgotten first: a list that names a folder half removed would be the worse remainder.
     base::MutexLock registry_lock(mu_);
     if (known.name == kDefault) {
-      entry->known.uuid = {};
+      entry.known.uuid = {};
     } else {
-      entry->deleted = true;
+      entry.deleted = true;
       entries_.erase(known.name);
     }
     SOP_RETURN_IF_ERROR(SaveLocked());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -80,9 +81,9 @@ class DatabaseRegistry {
   // At most `limit` databases behind the name `after`, by name.
   std::vector<KnownDatabase> List(std::string_view after, size_t limit) SOP_EXCLUDES(mu_);
 
-  // Closes the database and removes it with its files. REQUIRES: no new request will share it.
-  // Waits up to `patience` for those who share it, then UNAVAILABLE. PRECONDITION_NOT_MET if
-  // `expected_uuid` is neither zero nor its own.
+  // Closes the database and removes it with its files. Waits up to `patience` for those who share
+  // it, then UNAVAILABLE, and so is everybody meanwhile who asks for it anew. PRECONDITION_NOT_MET
+  // if `expected_uuid` is neither zero nor its own.
   absl::Status Delete(std::string_view name, Uuid expected_uuid, absl::Duration patience)
       SOP_EXCLUDES(mu_);
 
@@ -108,6 +109,7 @@ class DatabaseRegistry {
     base::Mutex mu;
     std::shared_ptr<OpenDatabase> open SOP_GUARDED_BY(mu);
     bool deleted SOP_GUARDED_BY(mu) = false;
+    std::atomic<bool> going = false;  // somebody deletes it: nobody waits for `mu`
     // Guarded by the registry's mu_.
     KnownDatabase known;
   };
@@ -117,6 +119,11 @@ class DatabaseRegistry {
   std::string HomeFolderOf(std::string_view name) const;
   std::shared_ptr<Entry> Find(std::string_view name) SOP_EXCLUDES(mu_);
   absl::StatusOr<std::shared_ptr<OpenDatabase>> OpenLocked(Entry& entry) SOP_REQUIRES(entry.mu)
+      SOP_EXCLUDES(mu_);
+  // The database, which is taken for deletion: nobody else gets it until `going` is lowered.
+  absl::StatusOr<std::shared_ptr<OpenDatabase>> TakeForDeletion(Entry& entry, Uuid expected_uuid)
+      SOP_EXCLUDES(mu_);
+  absl::Status DeleteLocked(Entry& entry, std::shared_ptr<OpenDatabase> open) SOP_REQUIRES(entry.mu)
       SOP_EXCLUDES(mu_);
   // The entry for what Create was given, added if there is none.
   absl::StatusOr<std::shared_ptr<Entry>> FindOrAdd(const std::string& name,

@@ -1,6 +1,7 @@
 #include "server/session/database_registry.h"
 
 #include <filesystem>
+#include <thread>
 
 #include "core/base/error.h"
 #include "core/base/random.h"
@@ -119,6 +120,32 @@ TEST_F(DatabaseRegistryTest, DatabasesAreLimitedAndRemembered) {
   registry_ = *Open();
   EXPECT_EQ(registry_->List("", 10), before);
   EXPECT_EQ(registry_->List(before[0].name, 1).front(), before[1]);
+}
+
+TEST_F(DatabaseRegistryTest, NobodyWaitsForADeletionThatWaits) {
+  ASSERT_TRUE(registry_->Create("a", "").ok());
+  auto held = registry_->Acquire("a");
+  ASSERT_TRUE(held.ok());
+  absl::Status deleted = absl::UnknownError("not yet");
+  std::thread deleting([&] { deleted = registry_->Delete("a", {}, absl::Seconds(1)); });
+  // It is open until the deletion has begun.
+  while (registry_->Acquire("a").ok()) std::this_thread::yield();
+  EXPECT_EQ(ReasonOf(registry_->Acquire("a").status()), Reason::kUnavailable);
+  EXPECT_EQ(ReasonOf(registry_->Create("a", "").status()), Reason::kUnavailable);
+  EXPECT_EQ(ReasonOf(registry_->Delete("a", {}, absl::Seconds(1))), Reason::kUnavailable);
+  EXPECT_EQ(registry_->FindOpen("a"), nullptr);
+  held->reset();
+  deleting.join();
+  EXPECT_TRUE(deleted.ok()) << deleted;
+  EXPECT_EQ(ReasonOf(registry_->Acquire("a").status()), Reason::kDatabaseNotFound);
+}
+
+TEST_F(DatabaseRegistryTest, ADatabaseThatStaysInUseIsServedAgain) {
+  ASSERT_TRUE(registry_->Create("a", "").ok());
+  const auto held = registry_->Acquire("a");
+  ASSERT_TRUE(held.ok());
+  EXPECT_EQ(ReasonOf(registry_->Delete("a", {}, absl::ZeroDuration())), Reason::kUnavailable);
+  EXPECT_TRUE(registry_->Acquire("a").ok());
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ rocksdb::ColumnFamilyOptions NodesFamily(const RocksDbEnvironment& environment,
   rocksdb::ColumnFamilyOptions family = SmallFamily(environment);
   family.merge_operator = std::make_shared<NodeMergeOperator>(apply);
   family.write_buffer_size =
-      std::clamp<uint64_t>(environment.write_buffer_bytes() / 3, 4 * kMiB, 64 * kMiB);
+      std::clamp<uint64_t>(environment.write_buffer_bytes() / 4, 4 * kMiB, 256 * kMiB);
   family.max_write_buffer_number = 4;
   // Read one node at a time, so a hash table will do: a third of a skip list's CPU.
   family.memtable_factory = std::make_shared<NodeMemTableFactory>(family.write_buffer_size);
@@ -59,7 +59,7 @@ rocksdb::ColumnFamilyOptions NodesFamily(const RocksDbEnvironment& environment,
   // CPU loads 87 MiB uncompressed, 76 with LZ4, 58 with ZSTD.
   family.compression = rocksdb::kLZ4Compression;
   family.target_file_size_base = 64 * kMiB;
-  family.max_bytes_for_level_base = 256 * kMiB;
+  family.max_bytes_for_level_base = std::max(256 * kMiB, 4 * family.write_buffer_size);
   // Half an image: a cold read of a node fetches that node only.
   family.table_factory.reset(
       rocksdb::NewBlockBasedTableFactory(TableOptions(environment, 8 * kKiB)));

@@ -9,6 +9,14 @@
 #include "tests/bench/ordered_map.h"
 #include "tests/bench/rows.h"
 
+// The allocator as the daemon has it with so much memory, for both sides.
+extern "C" {
+extern const char* malloc_conf;
+const char* malloc_conf =
+    "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,narenas:4,thp:always,"
+    "metadata_thp:disabled";
+}
+
 namespace sop::bench {
 namespace {
 

@@ -68,10 +68,10 @@ class RowMap : public OrderedMap {
     row.bytes_per_sync = kMiB;
     row.statistics = rocksdb::CreateDBStatistics();
     row.statistics->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);
-    row.write_buffer_size = std::clamp<uint64_t>(write_buffer_bytes / 3, 4 * kMiB, 64 * kMiB);
+    row.write_buffer_size = std::clamp<uint64_t>(write_buffer_bytes / 4, 4 * kMiB, 256 * kMiB);
     row.max_write_buffer_number = 4;
     row.target_file_size_base = 64 * kMiB;
-    row.max_bytes_for_level_base = 256 * kMiB;
+    row.max_bytes_for_level_base = std::max(256 * kMiB, 4 * row.write_buffer_size);
     row.level_compaction_dynamic_level_bytes = true;
     row.compression = rocksdb::kLZ4Compression;
     rocksdb::BlockBasedTableOptions table;

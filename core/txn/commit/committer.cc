@@ -138,27 +138,6 @@ Engine::Statistics Committer::statistics() const {
   return statistics;
 }
 
-absl::Status Committer::CheckKept(const Uuid& token) const {
-  const absl::Time kept_since = options_.clock->Now() - options_.limits.outcome_retention;
-  if (token > outcomes_removed_through_ && TokenTime(token) >= kept_since) return absl::OkStatus();
-  return Error(Reason::kOutcomeUnknown,
-               fmt::format("outcome of {} is no longer kept", token.ToString()),
-               {{"token", token.ToString()}});
-}
-
-absl::StatusOr<std::optional<Outcome>> Committer::FindOutcome(const Uuid& token) {
-  {
-    base::MutexLock lock(mu_);
-    // One in flight may be published and only not answered yet: its row is looked for too.
-    if (!in_flight_.contains(token)) SOP_RETURN_IF_ERROR(CheckKept(token));
-  }
-  SOP_ASSIGN_OR_RETURN(
-      const auto row, published()->storage().ReadRow(persistence::Space::kOutcomes, token.Bytes()));
-  if (!row.has_value()) return std::nullopt;
-  SOP_ASSIGN_OR_RETURN(Outcome outcome, DecodeOutcome(*row));
-  return outcome;
-}
-
 void Committer::Submit(std::unique_ptr<CommitRequest> request) {
   request->submitted = options_.clock->Monotonic();
   base::FailPoint("commit.submit");
@@ -225,10 +204,10 @@ void Committer::Work(CommitTurn turn) {
     } else if (waiting_ != nullptr && !writing_) {
       writing_ = true;
       writing_group_ = std::exchange(waiting_, nullptr);
-      const std::shared_ptr<CommitGroup> group = writing_group_;
+      std::shared_ptr<CommitGroup> group = writing_group_;
       if (ShouldBuild()) Wake();
       mu_.Unlock();
-      WriteOnce(group);
+      WriteOnce(std::move(group));  // a refused one lets go of files: not under the lock
       mu_.Lock();
       if (turn == CommitTurn::kCaller) break;
     } else {
@@ -311,24 +290,6 @@ void Committer::Remember(std::vector<std::shared_ptr<CommitGroup>> published) {
     window_.Forget(group->last);
   }
   recent_.Trim(Sequence{oldest_snapshot_.load(std::memory_order_acquire)});
-}
-
-absl::StatusOr<std::optional<Outcome>> Committer::EarlierOutcome(const CommitRequest& request) {
-  // A transaction's own id cannot have committed before; only request ids come again.
-  if (!request.options.token.has_value() || *request.options.token == request.transaction->id()) {
-    return std::nullopt;
-  }
-  if (base::HasSeededBug("apply_token_twice")) return std::nullopt;
-  SOP_ASSIGN_OR_RETURN(const auto row,
-                       published()->storage().ReadRow(persistence::Space::kOutcomes,
-                                                      request.options.token->Bytes()));
-  if (!row.has_value()) {
-    base::MutexLock lock(mu_);
-    SOP_RETURN_IF_ERROR(CheckKept(*request.options.token));
-    return std::nullopt;
-  }
-  SOP_ASSIGN_OR_RETURN(Outcome outcome, DecodeOutcome(*row));
-  return outcome;
 }
 
 void Committer::AddRequests(CommitBuilder& builder, Requests* requests, Requests* added,
@@ -443,43 +404,9 @@ std::shared_ptr<CommitGroup> Committer::Install(CommitBuilder::Finished finished
 }
 
 // Keeps the totals, and now and then removes outcomes that are too old or too many.
-void Committer::AddOutcomeRows(CommitGroup& group) {
-  constexpr uint64_t kGroupsBetweenSweeps = 512;
-  constexpr size_t kRowsPerSweep = 4096;
-  persistence::CommitRecord& record = group.record;
-  uint64_t added = 0;
-  for (const persistence::RowChange& row : record.rows) {
-    if (row.space == persistence::Space::kOutcomes) added += row.key.size() + row.value->size();
-  }
-  outcome_totals_.bytes += added;
-  size_t removed = 0;
-  if (++groups_since_sweep_ >= kGroupsBetweenSweeps) {
-    groups_since_sweep_ = 0;
-    const absl::Time kept_since = options_.clock->Now() - options_.limits.outcome_retention;
-    const std::string begin = outcome_totals_.removed_through.Bytes();
-    (void)published()->storage().ScanRows(
-        persistence::Space::kOutcomes, begin, {},
-        [&](std::string_view key, std::string_view value) {
-          const Uuid token = btree::UuidFromBytes(key);
-          if (TokenTime(token) >= kept_since &&
-              outcome_totals_.bytes <= options_.limits.outcome_bytes) {
-            return false;
-          }
-          const uint64_t size = key.size() + value.size();
-          outcome_totals_.bytes -= std::min(outcome_totals_.bytes, size);
-          outcome_totals_.removed_through = token;
-          record.rows.push_back({persistence::Space::kOutcomes, std::string(key), std::nullopt});
-          return ++removed < kRowsPerSweep;
-        });
-    base::MutexLock lock(mu_);
-    outcomes_removed_through_ = outcome_totals_.removed_through;
-  }
-  if (added == 0 && removed == 0) return;
-  record.rows.push_back({persistence::Space::kMeta, std::string(kOutcomeTotalsRow),
-                         EncodeOutcomeTotals(outcome_totals_)});
-}
-
 void Committer::SetAside(Requests* requests) {
+  // Those that were in a group that was taken back are built anew, perhaps of other trees.
+  for (const auto& request : *requests) request->transaction->Unbind();
   const auto large =
       std::stable_partition(requests->begin(), requests->end(), [](const auto& request) {
         return request->staged != nullptr || !CommitStager::Wants(*request->transaction);

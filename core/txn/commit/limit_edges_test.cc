@@ -10,6 +10,7 @@
 
 #include "core/base/error.h"
 #include "core/txn/engine_fixture_test.h"
+#include "core/txn/overlay/faulty_file_system.h"
 #include "storage/memory/fault_injecting_storage.h"
 
 namespace sop::txn {
@@ -101,6 +102,32 @@ TEST_F(LimitEdgesTest, OutcomesAreKeptUpToTheirBytes) {
     EXPECT_EQ(ReasonOf(found.status()), less == 1 ? Reason::kOutcomeUnknown : kNone) << less;
     if (found.ok()) EXPECT_TRUE(found->has_value());
   }
+}
+
+TEST_F(LimitEdgesTest, OutcomesOfTomorrowDoNotPushOutWhatIsNew) {
+  options_.limits.outcome_bytes = 1;
+  OpenWithFaults();
+  ASSERT_TRUE(PutWithToken(TokenOf(clock_.Now() + absl::Hours(24))).ok());
+  for (int i = 0; i < 1200; ++i) ASSERT_TRUE(PutOne("b", "1").ok());
+  EXPECT_TRUE(PutWithToken(TokenOf(clock_.Now())).ok());
+}
+
+TEST_F(LimitEdgesTest, WhatDidNotReachItsTemporaryFileIsNotCommitted) {
+  FaultyFileSystem files;
+  options_.files = &files;
+  options_.limits.overlay_memory_bytes = 64 << 10;
+  OpenWithFaults();
+  auto transaction = Begin();
+  files.FailEvery(1);
+  absl::Status failed;
+  for (int i = 0; i < 1000 && failed.ok(); ++i) {
+    failed = Put(*transaction, fmt::format("key{:04}", i), std::string(1000, 'v'));
+  }
+  EXPECT_EQ(ReasonOf(failed), Reason::kUnavailable);
+  files.FailEvery(0);
+  EXPECT_TRUE(Put(*transaction, "another", "value").ok());
+  EXPECT_EQ(engine_->CommitAndWait(std::move(transaction)).status, failed);
+  EXPECT_TRUE(PutOne("another", "value").ok());
 }
 
 TEST_F(LimitEdgesTest, SoManyCommitsWait) {

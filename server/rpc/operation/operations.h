@@ -2,6 +2,7 @@
 
 #include "absl/status/status.h"
 #include "core/catalog/store_set.h"
+#include "google/protobuf/message.h"
 #include "server/rpc/operation/request_context.h"
 #include "server/session/open_database.h"
 #include "sop/v1/btree.pb.h"
@@ -65,6 +66,9 @@ inline constexpr uint32_t kMaxSampleSize = 10'000;
 inline constexpr size_t kMaxPartBytes = 1 << 20;
 // Items that one page of a read looks at for its filter.
 inline constexpr uint64_t kMaxExaminedItems = 100'000;
+
+// Takes what an answer without items holds from its budget and from the memory. OVERLOADED.
+absl::Status TakeRoom(OperationScope& scope, const google::protobuf::Message& answer);
 
 // `given`, or `fallback` for 0. INVALID_ARGUMENT naming `field` if it is above `most`.
 absl::StatusOr<uint32_t> CheckedSize(std::string_view field, uint32_t given, uint32_t fallback,

@@ -121,15 +121,16 @@ absl::Status Run(OperationScope& scope, const v1::SeekRequest& request,
   if (result.item.has_value()) {
     SOP_RETURN_IF_ERROR(
         ItemToProto(*store.schema(), seek.content, result.item->view(), response->mutable_item()));
-    scope.context.response_budget_bytes -= static_cast<int64_t>(result.item->value.size());
   }
   if (result.previous.has_value()) {
     SOP_RETURN_IF_ERROR(ItemToProto(*store.schema(), catalog::ItemContent::kKeys,
                                     result.previous->view(), response->mutable_previous()));
   }
-  if (!result.next.has_value()) return absl::OkStatus();
-  return ItemToProto(*store.schema(), catalog::ItemContent::kKeys, result.next->view(),
-                     response->mutable_next());
+  if (result.next.has_value()) {
+    SOP_RETURN_IF_ERROR(ItemToProto(*store.schema(), catalog::ItemContent::kKeys,
+                                    result.next->view(), response->mutable_next()));
+  }
+  return TakeRoom(scope, *response);
 }
 
 absl::Status Run(OperationScope& scope, const v1::ReadPageRequest& request,

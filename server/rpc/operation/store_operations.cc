@@ -6,7 +6,9 @@
 #include "core/base/status_macros.h"
 #include "core/catalog/ordered_store.h"
 #include "fmt/format.h"
+#include "google/protobuf/message.h"
 #include "server/convert/store.h"
+#include "server/load/admission.h"
 #include "server/rpc/operation/list_token.h"
 #include "server/rpc/operation/operations.h"
 
@@ -27,6 +29,13 @@ absl::Status Describe(catalog::OpenStore& store, v1::Store* out) {
 
 }  // namespace
 
+absl::Status TakeRoom(OperationScope& scope, const google::protobuf::Message& answer) {
+  const auto bytes = static_cast<int64_t>(answer.ByteSizeLong());
+  scope.context.response_budget_bytes -= bytes;
+  load::Admitted* const place = scope.context.place;
+  return place == nullptr || place->GrowAnswer(bytes) ? absl::OkStatus() : place->RefuseAnswer();
+}
+
 absl::StatusOr<uint32_t> CheckedSize(std::string_view field, uint32_t given, uint32_t fallback,
                                      uint32_t most) {
   if (given <= most) return given == 0 ? fallback : given;
@@ -42,6 +51,8 @@ absl::Status Run(OperationScope& scope, const v1::CreateBtreeRequest& request,
                        scope.stores.Create(request.store(), definition));
   response->set_created(store->created());
   convert::StoreToProto(store->entry(), response->mutable_store());
+  // Made already: too late to refuse it for want of memory.
+  scope.context.response_budget_bytes -= static_cast<int64_t>(response->ByteSizeLong());
   return absl::OkStatus();
 }
 
@@ -50,7 +61,7 @@ absl::Status Run(OperationScope& scope, const v1::OpenBtreeRequest& request,
   SOP_ASSIGN_OR_RETURN(catalog::OpenStore * store,
                        scope.stores.Open(request.store(), catalog::StoreKind::kBtree));
   convert::StoreToProto(store->entry(), response->mutable_store());
-  return absl::OkStatus();
+  return TakeRoom(scope, *response);
 }
 
 absl::Status Run(OperationScope& scope, const v1::ListStoresRequest& request,
@@ -74,13 +85,14 @@ absl::Status Run(OperationScope& scope, const v1::ListStoresRequest& request,
     if (!store.ok()) convert::StoreToProto(*entry, response->add_stores());
   }
   if (more) response->set_next_page_token(MakeListToken(kList, entries.back()->name));
-  return absl::OkStatus();
+  return TakeRoom(scope, *response);
 }
 
 absl::Status Run(OperationScope& scope, const v1::GetStoreRequest& request,
                  v1::GetStoreResponse* response) {
   SOP_ASSIGN_OR_RETURN(catalog::OpenStore * store, scope.stores.Open(request.store()));
   SOP_RETURN_IF_ERROR(Describe(*store, response->mutable_store()));
+  SOP_RETURN_IF_ERROR(TakeRoom(scope, *response));
   if (!request.with_size()) return absl::OkStatus();
   SOP_ASSIGN_OR_RETURN(const uint64_t size, scope.database.engine->ApproximateSize(store->entry()));
   response->mutable_store()->set_size_bytes(size);

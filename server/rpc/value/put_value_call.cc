@@ -34,7 +34,11 @@ PutValueCall::PutValueCall(const OperationRunner::Parts& parts, OperationRunner&
       runner_(runner),
       response_(response) {}
 
-void PutValueCall::Start() { StartRead(&message_); }
+void PutValueCall::Start() {
+  const absl::Status counted = scope().CheckCount();
+  if (!counted.ok()) return Complete(counted);
+  StartRead(&message_);
+}
 
 void PutValueCall::OnReadDone(bool ok) {
   if (!ok) {
@@ -59,8 +63,10 @@ void PutValueCall::TakeFirst() {
       if (!opened.ok()) return Complete(opened.status());
       database_ = *std::move(opened);
       context().counted = database_;
-      const auto stores = database_->engine->Begin({.mode = txn::Mode::kReadOnly});
+      auto stores = database_->engine->Begin({.mode = txn::Mode::kReadOnly});
       const absl::Status found = stores->Explain(FindTree(*stores));
+      // The stores go first: the call may be the last to hold the database.
+      stores.reset();
       GoOn(found.ok() ? Take(/*first=*/true) : found);
     });
     return;

@@ -56,7 +56,7 @@ void ReadValueCall::ScheduleNext() {
         SOP_ASSIGN_OR_RETURN(catalog::OpenStore * open,
                              turn->stores().Open(request_.store(), catalog::StoreKind::kBtree));
         catalog::OrderedStore store(*open);
-        return turn->stores().Explain(Make(store, turn->read_version()));
+        return turn->stores().Explain(Make(store, turn->stores().transaction()));
       };
       const absl::Status made = make();
       if (turn->ended()) parts_.transactions.Remove(*turn);
@@ -77,7 +77,7 @@ void ReadValueCall::MakeAlone() {
                            stores_->Open(request_.store(), catalog::StoreKind::kBtree));
       store_.emplace(*open);
     }
-    return Make(*store_, stores_->transaction().read_version());
+    return Make(*store_, stores_->transaction());
   };
   absl::Status made = make();
   if (!made.ok() && stores_ != nullptr) made = stores_->Explain(made);
@@ -100,6 +100,8 @@ absl::StatusOr<catalog::StoredValue> ReadValueCall::Find(catalog::OrderedStore& 
 
 absl::Status ReadValueCall::Begin(catalog::OrderedStore& store, Sequence version) {
   SOP_ASSIGN_OR_RETURN(value_, Find(store));
+  const auto held = static_cast<int64_t>(value_->bytes.size());
+  if (held > kStreamBytes && !scope_.GrowAnswer(held)) return scope_.RefuseAnswer();
   const bool differs =
       request_.has_expected_version() && value_->version.value != request_.expected_version();
   if (differs) {
@@ -121,12 +123,13 @@ absl::Status ReadValueCall::Begin(catalog::OrderedStore& store, Sequence version
   return absl::OkStatus();
 }
 
-absl::Status ReadValueCall::Make(catalog::OrderedStore& store, Sequence version) {
+absl::Status ReadValueCall::Make(catalog::OrderedStore& store,
+                                 const txn::Transaction& transaction) {
   response_.Clear();
   if (!value_.has_value()) {
-    SOP_RETURN_IF_ERROR(Begin(store, version));
-  } else if (transaction_ != nullptr) {
-    // Its own writes may have come in between.
+    SOP_RETURN_IF_ERROR(Begin(store, transaction.read_version()));
+  } else if (generation_ != transaction.generation()) {
+    // The transaction wrote in between.
     SOP_ASSIGN_OR_RETURN(const catalog::StoredValue now, Find(store));
     if (!(now == *value_)) {
       return Error(Reason::kPreconditionNotMet,
@@ -134,6 +137,7 @@ absl::Status ReadValueCall::Make(catalog::OrderedStore& store, Sequence version)
                    {{"store", request_.store()}});
     }
   }
+  generation_ = transaction.generation();
   SOP_ASSIGN_OR_RETURN(std::string part, store.ReadPart(*value_, offset_));
   offset_ += part.size();
   const bool end = offset_ == value_->size;

@@ -30,8 +30,8 @@ class ReadValueCall : public grpc::ServerWriteReactor<v1::ReadValueResponse> {
   absl::Status Prepare();
   void ScheduleNext();
   void MakeAlone();
-  // Makes response_ the next message, of what `store` has.
-  absl::Status Make(catalog::OrderedStore& store, Sequence version);
+  // Makes response_ the next message, of what `store` has in `transaction`.
+  absl::Status Make(catalog::OrderedStore& store, const txn::Transaction& transaction);
   absl::Status Begin(catalog::OrderedStore& store, Sequence version);
   absl::StatusOr<catalog::StoredValue> Find(catalog::OrderedStore& store) const;
   void Deliver(const absl::Status& made);
@@ -47,6 +47,7 @@ class ReadValueCall : public grpc::ServerWriteReactor<v1::ReadValueResponse> {
   std::optional<catalog::OrderedStore> store_;
   // Absent before the first part.
   std::optional<catalog::StoredValue> value_;
+  uint64_t generation_ = 0;  // of the transaction, at the last part
   uint64_t offset_ = 0;
   // Of what was read, if that was from the beginning on.
   base::Checksum checksum_;

@@ -42,7 +42,8 @@ class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
   }
   IOStatus Close(const IOOptions& options, IODebugContext* context) override {
     IOStatus status;
-    if (filled_ > end_ && !torn_) {
+    // Also where records passed the zeros: the file below takes its size for what was filled last.
+    if (filled_ > 0 && !torn_) {
       status = target()->Truncate(end_, options, context);
       if (status.ok()) status = target()->Sync(options, context);
     }

@@ -1,9 +1,14 @@
 #include "storage/rocksdb/log/log_file_system.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <memory>
 #include <string>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "core/base/random.h"
@@ -136,6 +141,30 @@ TEST_F(LogFileSystemTest, AFailedFillingIsNoFailedRecord) {
   EXPECT_EQ(disk_.struck(), 1U);
   EXPECT_EQ(Count(DiskOperation::Kind::kOverwrite, 0), 0U);
   ExpectRecovered(disk_.state(), database.tail(), database.tail());
+}
+
+// RocksDB's own files remember what was filled last as their size, and are cut to it.
+TEST(FilledLogTest, AFileOfTheMachineEndsWithItsLastRecord) {
+  LogFileSystem files(rocksdb::FileSystem::Default(), {});
+  const std::string path = fmt::format("{}/filled-{}.log", testing::TempDir(), getpid());
+  for (const size_t last : {size_t{100}, LogFilling().fill_bytes + 1}) {
+    std::unique_ptr<rocksdb::FSWritableFile> file;
+    ASSERT_TRUE(files.NewWritableFile(path, {}, &file, nullptr).ok());
+    file->SetPreallocationBlockSize(size_t{1} << 20);
+    uint64_t size = 0;
+    const auto append = [&](size_t bytes) {
+      file->PrepareWrite(size, bytes, {}, nullptr);
+      ASSERT_TRUE(file->Append(std::string(bytes, 'r'), {}, nullptr).ok());
+      ASSERT_TRUE(file->Sync({}, nullptr).ok());
+      size += bytes;
+    };
+    for (int i = 0; i <= kUntilFilled; ++i) append(100);
+    append(last);
+    EXPECT_EQ(file->GetFileSize({}, nullptr), size);
+    ASSERT_TRUE(file->Close({}, nullptr).ok());
+    EXPECT_EQ(std::filesystem::file_size(path), size) << last;
+  }
+  std::filesystem::remove(path);
 }
 
 }  // namespace

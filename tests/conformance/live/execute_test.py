@@ -231,6 +231,14 @@ class ExecuteTest(LiveCase):
     def _removal(self, key: Any) -> Any:
         return btree_pb2.RemoveRequest(store=self.store, items=[write(key)])
 
+    def test_answers_about_stores_are_as_large_as_a_message(self) -> None:
+        request = transaction_pb2.ExecuteRequest()
+        for at in range(40):
+            self.create(f"described {at}", description="d" * 1000)
+        for _ in range(200):
+            request.operations.add().list_stores.page_size = 1000
+        self.refused(lambda: self.transactions.Execute(request), "LIMIT_EXCEEDED")
+
     def test_a_read_only_batch_refuses_writes(self) -> None:
         batch = Batch(self.store).get("a").write("upsert", write("z", 1))
         batch.request.mode = types_pb2.TRANSACTION_MODE_READ_ONLY

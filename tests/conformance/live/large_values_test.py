@@ -9,7 +9,7 @@ from live_store import ITEMS, KEYS, LiveCase, write
 from sop.calls import make_request_id
 from sop.pages import VALUE_LEFT_OUT, parse_columns
 from sop.scalars import to_key
-from sop.v1 import btree_pb2, transaction_pb2, types_pb2
+from sop.v1 import btree_pb2, database_pb2, transaction_pb2, types_pb2
 
 MIB = 1 << 20
 JSON, TEXT = types_pb2.VALUE_FORMAT_JSON, types_pb2.VALUE_FORMAT_TEXT
@@ -216,6 +216,33 @@ class LargeValuesTest(LiveCase):
             put = lambda: self.put(2, broken, size=100_001, format=TEXT)
             self.refused(put, "INVALID_VALUE")
         self.assertEqual(self.found(2), types_pb2.Item())
+
+    def test_preconditions_compare_them_whole(self) -> None:
+        value = large(2 * MIB)
+        self.put(1, value)
+        other = value[:-1] + bytes([value[-1] ^ 1])
+        for wanted, holds in ((b"", False), (value[:-1], False), (other, False), (value, True)):
+            request = transaction_pb2.ExecuteRequest()
+            condition = request.preconditions.add(store=self.store, key=to_key(1))
+            condition.value.content, condition.value.format = wanted, types_pb2.VALUE_FORMAT_BYTES
+            request.operations.add().upsert.store = self.store
+            request.operations[0].upsert.items.append(write(1, "overwritten"))
+            if holds:
+                self.transactions.Execute(request)
+            else:
+                self.refused(lambda: self.transactions.Execute(request), "PRECONDITION_NOT_MET")
+                self.assertEqual(self.found(1).value_size, len(value))
+        self.assertEqual(self.value(1), b"overwritten")
+
+    def test_they_go_with_their_database(self) -> None:
+        folder = self.server.stores_root.resolve() / "large"
+        self.databases.CreateDatabase(
+            database_pb2.CreateDatabaseRequest(name="large", stores_folders=[str(folder)])
+        )
+        self.btrees.CreateBtree(btree_pb2.CreateBtreeRequest(database="large", store=self.store))
+        self.btrees.PutValue(parts(self.store, 1, large(2 * MIB), database="large"))
+        self.databases.DeleteDatabase(database_pb2.DeleteDatabaseRequest(database="large"))
+        self.assertEqual(list(folder.iterdir()), [])
 
     def test_what_a_message_holds_needs_no_stream(self) -> None:
         value = large(3 * MIB + 5)

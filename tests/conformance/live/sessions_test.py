@@ -190,6 +190,15 @@ class SessionsTest(NumbersCase):
         self.succeeds(stream.put(other, 4), stream.put(0, 6), stream.rollback(t), stream.commit(other))
         self.assertEqual([self.read(key) for key in (0, 2, 4, 6)], ["old", "old", "new", "new"])
 
+    def test_a_rollback_that_comes_too_late_is_done_all_the_same(self) -> None:
+        stream = self.stream
+        t = stream.begin()
+        self.succeeds(t, stream.put(t, 0))
+        late = transaction_pb2.SessionRequest().timeout
+        late.nanos = 1
+        self.fails(stream.send(t, rollback=transaction_pb2.RollbackRequest(), timeout=late), "DEADLINE_EXCEEDED")
+        self.assertEqual(self.open_transactions(), 0)
+
     def test_outcomes_of_items_do_not_poison(self) -> None:
         t = self.stream.begin()
         add = btree_pb2.AddRequest(store=self.store, items=[write(0, "again"), write(1, "new")])
