@@ -5,16 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, Optional, Union
 
-from sop.errors import InvalidKeyError, InvalidValueError
+from sop.errors import InvalidArgumentError, InvalidKeyError, InvalidValueError
 from sop.v1 import types_pb2
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
+# What 64 bits of nanoseconds hold.
+_TIMES = "1677-09-21 to 2262-04-11"
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+# The kinds of numpy's types that are scalars in Python, too, and those that JSON has.
+_KEY_KINDS = "biufUS"
+_JSON_KINDS = "biufU"
 
 
 class Timestamp(int):
@@ -38,7 +43,21 @@ def nanos_of(value: Union[datetime, Timestamp]) -> int:
         return int(value)
     if value.tzinfo is None:
         raise InvalidKeyError(f"datetime {value} has no time zone: give it a tzinfo")
-    return (value - _EPOCH) // _MICROSECOND * 1000
+    try:
+        # Those of pandas are finer than others.
+        nanos = (value - _EPOCH) // _MICROSECOND * 1000 + getattr(value, "nanosecond", 0)
+    except (OverflowError, ValueError) as error:
+        raise out_of_range(value) from error
+    if not INT64_MIN <= nanos <= INT64_MAX:
+        raise out_of_range(value)
+    return nanos
+
+
+def out_of_range(time: object) -> InvalidKeyError:
+    """The exception for a time that cannot be a key."""
+    return InvalidKeyError(
+        f"time {time} is not in {_TIMES}, or finer than a nanosecond", metadata={"limit": _TIMES}
+    )
 
 
 def time_of(nanos: int) -> Union[datetime, Timestamp]:
@@ -48,6 +67,23 @@ def time_of(nanos: int) -> Union[datetime, Timestamp]:
     return _EPOCH + timedelta(microseconds=nanos // 1000)
 
 
+def unwrapped(value: Any) -> Any:
+    """The Python object of a numpy scalar; all else as it is. Nothing of numpy is imported."""
+    kind = _numpy_kind(value)
+    if kind == "M":
+        nanos = value.astype("M8[ns]")
+        if nanos.astype(value.dtype) != value:
+            raise out_of_range(value)
+        return Timestamp(nanos.astype("i8"))
+    return value.item() if kind in _KEY_KINDS else value
+
+
+def _numpy_kind(value: Any) -> str:
+    """The kind of a numpy scalar's type, as dtype.kind; a space for anything else."""
+    is_scalar = getattr(value, "shape", None) == ()
+    return str(getattr(getattr(value, "dtype", None), "kind", " ")) if is_scalar else " "
+
+
 # The members of the oneof of a Scalar and of a Key, which have the same names.
 _MEMBERS: dict[type, str] = {
     bool: "bool_value",
@@ -55,6 +91,13 @@ _MEMBERS: dict[type, str] = {
     float: "double_value",
     str: "string_value",
     bytes: "bytes_value",
+}
+# How subclasses become these: str() of an Enum would be its name in Python.
+_PLAIN: dict[type, Callable[[Any], Scalar]] = {
+    int: int.__int__,
+    float: float.__float__,
+    str: str.__str__,
+    bytes: bytes,
 }
 
 
@@ -88,10 +131,14 @@ def _fill_other(target: Any, value: object, field: str) -> None:
     elif isinstance(value, (bytearray, memoryview)):
         target.bytes_value = bytes(value)
     else:
-        for kind, member in _MEMBERS.items():
+        for kind, plain in _PLAIN.items():
             if isinstance(value, kind):
-                setattr(target, member, kind(value))
+                setattr(target, _MEMBERS[kind], plain(value))
                 return
+        inner = unwrapped(value)
+        if type(inner) is not type(value):
+            _fill(target, inner, field)
+            return
         name = type(value).__name__
         raise InvalidKeyError(
             f"{_named(field)} is of type {name}, which is no type of keys",
@@ -103,7 +150,7 @@ def _named(field: str) -> str:
     return f"field '{field}'" if field else "key"
 
 
-def _members(record: object) -> Optional[Mapping[str, Any]]:
+def members_of(record: object) -> Optional[Mapping[str, Any]]:
     """The fields of a dict or dataclass; None for anything else."""
     if isinstance(record, Mapping):
         return record
@@ -132,7 +179,7 @@ def fill_key(key: types_pb2.Key, value: object) -> None:
     if isinstance(value, types_pb2.Key):
         key.CopyFrom(value)
         return
-    members = _members(value)
+    members = members_of(value)
     if members is None:
         _fill(key, value, "")
         return
@@ -164,10 +211,34 @@ def from_key(key: types_pb2.Key, key_type: Optional[type] = None) -> Any:
 
 
 def as_type(members: Any, wanted: Optional[type]) -> Any:
-    """A dict as `wanted`, if that is a dataclass; anything else as it is."""
-    if wanted is not None and dataclasses.is_dataclass(wanted) and isinstance(members, dict):
+    """A dict as `wanted`, if that is a dataclass; anything else as it is.
+
+    A field that the dict has not, and that has no default, is None.
+    """
+    if wanted is None or not dataclasses.is_dataclass(wanted) or not isinstance(members, dict):
+        return members
+    try:
         return wanted(**members)
-    return members
+    except TypeError:
+        fitting = _fitting(members, wanted)
+        if fitting == members:
+            raise  # of the class itself
+    return wanted(**fitting)
+
+
+def _fitting(members: dict[str, Any], wanted: Any) -> dict[str, Any]:
+    """What a dataclass is made with. InvalidArgumentError for a member that it has not."""
+    fields = {each.name: each for each in dataclasses.fields(wanted)}
+    for name in members:
+        if name not in fields:
+            raise InvalidArgumentError(
+                f"{wanted.__name__} has no field '{name:.64}', which the item has",
+                metadata={"type": wanted.__name__, "field": name},
+            )
+    none = dataclasses.MISSING
+    absent = {n for n, f in fields.items() if f.default is none and f.default_factory is none}
+    given: dict[str, Any] = dict.fromkeys(absent - set(members)) | members
+    return {name: each for name, each in given.items() if fields[name].init}
 
 
 def _plain(value: object) -> object:
@@ -178,6 +249,8 @@ def _plain(value: object) -> object:
         return str(value)
     if isinstance(value, datetime):
         return value.isoformat()
+    if _numpy_kind(value) in _JSON_KINDS:
+        return unwrapped(value)
     raise TypeError(f"a {type(value).__name__} is neither text, bytes nor JSON")
 
 
@@ -197,6 +270,8 @@ def fill_value(target: types_pb2.Value, value: object) -> None:
         elif isinstance(value, (bytes, bytearray, memoryview)):
             target.content = bytes(value)
             target.format = types_pb2.VALUE_FORMAT_BYTES
+        elif isinstance(value, types_pb2.Value):
+            target.CopyFrom(value)
         else:
             target.content = _to_json(value).encode("utf-8")
             target.format = types_pb2.VALUE_FORMAT_JSON

@@ -1,19 +1,23 @@
 """Keys, values, options and errors as messages."""
 
+import enum
 import random
 import re
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import grpc
+import numpy as np
+import pandas as pd
 import pytest
 from scripted_server import Failure, serve
 
 import sop
 from sop import errors
 from sop.calls import Acquaintance
+from sop.filters import to_filter
 from sop.key_codec import encode_scalar
 from sop.scalars import from_key, from_value, to_key, to_value
 from sop.v1 import types_pb2
@@ -65,6 +69,84 @@ def test_impossible_keys_are_refused(key):
         to_key(key)
 
 
+class Region(str, enum.Enum):
+    US = "us"
+
+
+class Level(int, enum.Enum):
+    HIGH = 7
+
+
+class Ratio(float, enum.Enum):
+    HALF = 0.5
+
+
+@pytest.mark.parametrize(
+    "given, stored",
+    [
+        (np.int64(5), 5),
+        (np.uint8(5), 5),
+        (np.bool_(True), True),
+        (np.float32(1.5), 1.5),
+        (np.float64(1.5), 1.5),
+        (np.str_("a"), "a"),
+        (np.bytes_(b"a"), b"a"),
+        (np.datetime64("2024-05-06T07:08:09"), datetime(2024, 5, 6, 7, 8, 9, 0, timezone.utc)),
+        (pd.Series([5]).iloc[0], 5),
+        (Region.US, "us"),
+        (Level.HIGH, 7),
+        (Ratio.HALF, 0.5),
+        (pd.Timestamp("2024-05-06T07:08:09Z"), datetime(2024, 5, 6, 7, 8, 9, 0, timezone.utc)),
+        (
+            pd.Timestamp("2024-05-06T07:08:09.123456789Z"),
+            sop.Timestamp(1_714_979_289_123_456_789),
+        ),
+        (pd.Timestamp(-1, tz="UTC"), sop.Timestamp(-1)),
+    ],
+    ids=repr,
+)
+def test_keys_of_other_types_are_those_that_they_stand_for(given, stored):
+    for again in (from_key(to_key(given)), from_key(to_key({"a": given}))["a"]):
+        assert again == stored and type(again) is type(stored)
+    assert to_filter({"x": given}) == to_filter({"x": stored})
+
+
+@pytest.mark.parametrize(
+    "key", [np.timedelta64(1, "s"), np.complex64(1), np.arange(3), np.longdouble(1), pd.NaT], ids=repr
+)
+def test_what_of_numpy_is_no_key_is_refused(key):
+    with pytest.raises(sop.InvalidKeyError):
+        to_key(key)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        datetime(9999, 12, 31, tzinfo=timezone.utc),
+        datetime(1600, 1, 1, tzinfo=timezone.utc),
+        pd.Timestamp("9999-12-31", tz="UTC"),
+        np.datetime64("9999-12-31"),
+        np.datetime64(1, "ps"),
+        np.datetime64("NaT"),
+    ],
+    ids=repr,
+)
+def test_time_that_no_key_holds_names_the_range(key):
+    with pytest.raises(sop.InvalidKeyError, match="1677-09-21 to 2262-04-11"):
+        to_key(key)
+    with pytest.raises(sop.InvalidKeyError, match="1677-09-21 to 2262-04-11"):
+        to_key({"when": key})
+
+
+def test_numbers_of_numpy_are_json():
+    given = {"n": np.int64(3), "b": np.bool_(True), "f": np.float32(1.5), "s": [np.str_("x")]}
+    assert from_value(to_value(given)) == {"n": 3, "b": True, "f": 1.5, "s": ["x"]}
+    assert from_value(to_value(np.int32(3))) == 3
+    for refused in (np.float32("nan"), np.arange(3), {"t": np.datetime64("NaT")}):
+        with pytest.raises(sop.InvalidValueError):
+            to_value(refused)
+
+
 @pytest.mark.parametrize(
     "value, value_format",
     [
@@ -87,6 +169,37 @@ def test_dataclass_values_come_back_as_dicts_or_as_themselves():
     message = to_value(UserKey("US", 7))
     assert from_value(message) == {"region": "US", "number": 7, "note": None}
     assert from_value(message, UserKey) == UserKey("US", 7)
+
+
+@dataclass
+class Document:
+    number: int
+    deleted: bool | None
+    words: list[str] = field(default_factory=list)
+    length: int = field(init=False, default=0)
+
+    def __post_init__(self):
+        if self.number == 0:
+            raise TypeError("of the class itself")
+        self.length = len(self.words)
+
+
+def test_field_that_an_item_has_not_is_none():
+    assert from_key(to_key(UserKey("US", 7)), UserKey) == UserKey("US", 7, None)
+    key = {"number": 7}
+    assert from_key(to_key(key), Document) == Document(7, None)
+    assert from_value(to_value(key), Document) == Document(7, None)
+    whole = Document(7, True, ["a", "b"])
+    assert from_value(to_value(whole), Document) == whole
+    with pytest.raises(TypeError, match="of the class itself"):
+        from_value(to_value({"number": 0, "deleted": True}), Document)
+
+
+@pytest.mark.parametrize("read", [lambda m, t: from_key(to_key(m), t), lambda m, t: from_value(to_value(m), t)])
+def test_member_that_the_dataclass_has_not_is_named(read):
+    with pytest.raises(sop.InvalidArgumentError, match="UserKey has no field 'colour'") as caught:
+        read({"region": "US", "number": 7, "colour": "red"}, UserKey)
+    assert caught.value.metadata == {"type": "UserKey", "field": "colour"}
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, float("nan"), {"a": object()}, "\ud800"])
