@@ -6,7 +6,7 @@ import uuid
 from enum import Enum
 from typing import Any, Iterator, Optional, Sequence
 
-from sop.errors import SopError
+from sop.errors import CancelledError, DeadlineExceededError, SopError, UnavailableError
 from sop.v1 import btree_pb2, types_pb2
 
 # A batch is sent when it has so many items or bytes; both are well below the server's limits.
@@ -97,6 +97,11 @@ class Write:
         if self.error is not None:
             return self.error.reason
         return outcome_name(self.outcome)
+
+
+def is_effect_unknown(error: SopError) -> bool:
+    """Whether writes that failed so may be in their transaction all the same."""
+    return isinstance(error, (UnavailableError, DeadlineExceededError, CancelledError))
 
 
 def parts_of(write: Write, store: str) -> Iterator[btree_pb2.PutValueRequest]:

@@ -67,6 +67,16 @@ class Connection:
         self._methods = methods_of(self._channel)
         self._is_closed = False
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether close() was called."""
+        return self._is_closed
+
+    def check_usable(self) -> None:
+        """UnavailableError after close()."""
+        if self._is_closed:
+            raise UnavailableError(f"the connection to {self.address} is closed")
+
     def close(self) -> None:
         """Ends what is under way with CancelledError."""
         self._is_closed = True

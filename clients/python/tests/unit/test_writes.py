@@ -1,6 +1,7 @@
 """What the client sends when: batches, looks at results, failures."""
 
 import grpc
+import numpy as np
 import pytest
 from scripted_server import Failure, key_of, serve
 
@@ -127,6 +128,58 @@ def test_look_at_the_failed_write_itself_leaves_the_transaction_usable(scripted)
         store.add(sop.Item(10, ""))
     assert len(script.stores["s"]) == 11
     assert sum(script.committed.values()) == 1
+
+
+@pytest.mark.parametrize("bad", [sop.Item(object(), ""), sop.Item("s", object()), "no item"])
+def test_what_comes_before_one_that_is_refused_here_is_added(scripted, bad):
+    script, db = scripted
+    with db.begin_transaction() as t:
+        store = db.new_btree("s", t)
+        with pytest.raises(sop.InvalidArgumentError):
+            store.add([sop.Item(n, "") for n in range(1500)] + [bad, sop.Item(9999, "")])
+        with pytest.raises(sop.InvalidArgumentError):
+            store.remove([0, object(), 1])
+    assert len(script.stores["s"]) == 1499
+    assert key_of(to_key(0)) not in script.stores["s"] and key_of(to_key(1)) in script.stores["s"]
+
+
+LOST_ANSWER = Failure(grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE", after_work=True)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda store: bool(store.add(sop.Item(1, ""))),
+        lambda store: store.add_arrays(np.arange(5), np.zeros(5)),
+    ],
+    ids=["looked at", "page"],
+)
+def test_write_whose_effect_is_unknown_leaves_nothing_but_a_rollback(scripted, write):
+    script, db = scripted
+    script.schema.shape = types_pb2.KEY_SHAPE_SCALAR
+    script.schema.fields.add(type=types_pb2.SCALAR_TYPE_INT64, index_position=0)
+    script.fail("Add", LOST_ANSWER)
+    with pytest.raises(sop.UnavailableError):
+        with db.begin_transaction() as t:
+            store = db.new_btree("s", t)
+            with pytest.raises(sop.UnavailableError):
+                write(store)
+    assert (script.calls["Commit"], script.calls["Rollback"]) == (0, 1)
+
+
+def test_reads_see_what_pages_added(scripted):
+    script, db = scripted
+    script.schema.shape = types_pb2.KEY_SHAPE_SCALAR
+    script.schema.fields.add(type=types_pb2.SCALAR_TYPE_INT64, index_position=0)
+    with db.begin_transaction() as t:
+        store = db.new_btree("s", t)
+        stored = types_pb2.WriteItem(key=to_key(1), value=to_value("old"))
+        script.stores["s"] = {key_of(to_key(1)): stored}
+        assert store.find(1) and store.get_current_value() == "old"
+        assert script.calls["Seek"] == 1
+        store.add_arrays(np.arange(5), ["other"] * 5)
+        assert store.get_current_value() == "old"
+        assert script.calls["Seek"] == 2, "what was read before may have changed"
 
 
 def test_failure_that_nobody_looked_at_raises_at_the_end_and_rolls_back(scripted):

@@ -11,7 +11,8 @@ import grpc.aio
 
 from sop.calls import CHANNEL_OPTIONS, Acquaintance, Pauses, methods_of
 from sop.context import current_timeout
-from sop.errors import InvalidArgumentError, OverloadedError, SopError, UnavailableError
+from sop.errors import CancelledError, InvalidArgumentError, OverloadedError, SopError
+from sop.errors import UnavailableError
 
 D = TypeVar("D")
 S = TypeVar("S", bound="Startable")
@@ -71,8 +72,24 @@ class Connection:
         self._acquaintance = Acquaintance(address)
         # Made by the first call: only then it is known in which event loop.
         self._channel: Optional[grpc.aio.Channel] = None
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._methods: dict[str, Any] = {}
         self._is_closed = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether close() was called."""
+        return self._is_closed
+
+    def check_usable(self) -> None:
+        """UnavailableError after close(), InvalidArgumentError in another loop than the first."""
+        if self._is_closed:
+            raise UnavailableError(f"the connection to {self.address} is closed")
+        running = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = running
+        if self._loop is not running:
+            raise InvalidArgumentError("the database is used in another event loop: make one for each")
 
     async def close(self) -> None:
         """Ends what is under way with CancelledError."""
@@ -85,7 +102,7 @@ class Connection:
         backoff = Backoff(self.patience)
         while True:
             try:
-                return await self.finish(await self.start(rpc, request))
+                return await self._answer(self._method(rpc)(request, timeout=current_timeout()))
             except OverloadedError as error:
                 if not await backoff.wait(error.retry_delay or 0.0):
                     raise
@@ -114,11 +131,14 @@ class Connection:
 
     async def start(self, rpc: str, request: Any) -> Any:
         """Begins a call whose answer finish() waits for."""
-        return self._method(rpc)(request, timeout=current_timeout())
+        call = self._method(rpc)(request, timeout=current_timeout())
+        task = asyncio.ensure_future(self._answer(call))
+        task.add_done_callback(_look_at)
+        return task
 
     async def finish(self, future: Any) -> Any:
-        """The answer to start(). Raises its SopError."""
-        return await self._answer(future)
+        """The answer to start(). Raises its SopError. Who is cancelled here may wait again."""
+        return await asyncio.shield(future)
 
     async def stream(
         self, rpc: str, request: Any, is_resumed: bool = False
@@ -146,8 +166,7 @@ class Connection:
         return self._acquaintance.explain_end(error)
 
     def _method(self, rpc: str) -> Any:
-        if self._is_closed:
-            raise UnavailableError(f"the connection to {self.address} is closed")
+        self.check_usable()
         if self._channel is None:
             self._channel = grpc.aio.insecure_channel(self.address, options=CHANNEL_OPTIONS)
             self._methods = methods_of(self._channel)
@@ -160,5 +179,22 @@ class Connection:
             answer = await attempt
         except grpc.RpcError as error:
             raise (explain or self._acquaintance.explain)(error) from None
+        except asyncio.CancelledError:
+            # By close(), unless it is the task that is cancelled.
+            if not self._is_closed or _is_cancelled(asyncio.current_task()):
+                raise
+            kind = CancelledError if explain is None else UnavailableError
+            raise kind(f"the connection to {self.address} is closed") from None
         self._acquaintance.has_answered = True
         return answer
+
+
+def _is_cancelled(task: Any) -> bool:
+    # Python 3.10 does not tell.
+    return bool(task.cancelling()) if hasattr(task, "cancelling") else False
+
+
+def _look_at(task: asyncio.Task[Any]) -> None:
+    """Somebody may want its failure, nobody must."""
+    if not task.cancelled():
+        task.exception()

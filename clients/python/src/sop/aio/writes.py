@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Protocol, Sequence
+from typing import Any, Awaitable, Callable, Protocol, Sequence
 
 from sop.aio.link import Link
-from sop.batch import BATCH_BYTES, BATCH_ITEMS, OF_ONE_ITEM, Write, first_batch, parts_of
+from sop.batch import BATCH_BYTES, BATCH_ITEMS, OF_ONE_ITEM, Write, WriteKind, first_batch
+from sop.batch import is_effect_unknown, parts_of
+from sop.context import current_timeout
 from sop.errors import CancelledError, SopError
 
 
@@ -24,7 +26,7 @@ class Owner(Protocol):
 
 
 class WriteQueue:
-    """The writes of one store in one transaction, in order. Confined to the transaction's thread.
+    """The writes of one store in one transaction, in order. Confined to the transaction's task.
 
     Invariant: what is under way came before all that is pending, and is at most what the link
     takes at once.
@@ -50,15 +52,21 @@ class WriteQueue:
 
     async def put_large(self, write: Write) -> None:
         """Sends a large value, behind all that was written before. Raises its failure."""
-        await self.flush()
-        self.version += 1
         try:
-            answer = await self._owner.link.put_value(lambda: parts_of(write, self._store))
+            answer = await self._send_alone(
+                lambda: self._owner.link.put_value(lambda: parts_of(write, self._store))
+            )
         except SopError as error:
             write.error, write.item, write.large_value = error, None, None
             raise
         write.large_value = None
         self._take([write], answer)
+
+    async def put_page(self, kind: WriteKind, page: bytes) -> Any:
+        """Sends a packed page, behind all that was written before; its report."""
+        request = kind.request_type(store=self._store, packed=page)
+        answer = await self._send_alone(lambda: self._owner.link.call(kind.value, request))
+        return answer.report
 
     async def flush(self, looked_at: Sequence[Write] = ()) -> None:
         """Sends everything and waits. Raises the first failure.
@@ -103,13 +111,10 @@ class WriteQueue:
             await self._settle(looked_at)
         if not self._pending:
             return
-        end = first_batch(self._pending)
-        batch, self._pending = self._pending[:end], self._pending[end:]
-        try:
-            future = await self._owner.link.start(batch[0].kind.value, self._request(batch))
-        except SopError:
-            self._pending = batch + self._pending  # not sent: a later flush does
-            raise
+        batch = self._pending[: first_batch(self._pending)]
+        # What is raised here, or cancelled, was not sent: a later flush does.
+        future = await self._owner.link.start(batch[0].kind.value, self._request(batch))
+        del self._pending[: len(batch)]
         self._pending_bytes -= sum(write.size_bytes for write in batch)
         self._under_way.append((future, batch))
 
@@ -145,13 +150,18 @@ class WriteQueue:
             await self._run(second, looked_at)
         else:
             is_last_looked_at = bool(looked_at) and batch[-1] is looked_at[-1]
-            if self._pending or len(batch) > 1 or not is_last_looked_at:
+            is_exact = is_last_looked_at and len(batch) == 1 and not is_effect_unknown(error)
+            if self._pending or not is_exact:
                 self._give_up(batch, error)
             for write in batch:
                 write.error, write.item = error, None
             raise error
 
     def _give_up(self, batch: list[Write], error: SopError) -> None:
+        self._drop_all(batch, error)
+        raise error
+
+    def _drop_all(self, batch: list[Write], error: SopError) -> None:
         """Nothing that was not answered happens any more."""
         for write in [*batch, *(each for _, late in self._under_way for each in late)]:
             write.error, write.item = error, None
@@ -160,7 +170,21 @@ class WriteQueue:
         self._under_way.clear()
         self._pending, self._pending_bytes = [], 0
         self._owner.fail(error)
-        raise error
+
+    async def _send_alone(self, send: Callable[[], Awaitable[Any]]) -> Any:
+        """Sends what is no batch. If its effect is not known the transaction cannot go on."""
+        await self.flush()
+        current_timeout()  # a context that was cancelled lets nothing be sent
+        self.version += 1
+        try:
+            return await send()
+        except SopError as error:
+            if is_effect_unknown(error):
+                self._owner.fail(error)
+            raise
+        except BaseException:
+            self._owner.fail(_interrupted())
+            raise
 
     async def _run(self, batch: list[Write], looked_at: Sequence[Write]) -> None:
         try:
@@ -171,6 +195,10 @@ class WriteQueue:
                 raise
             await self._on_failure(batch, error, looked_at)
             return
+        except BaseException:
+            # Its batch is neither under way nor pending any more.
+            self._drop_all(batch, _interrupted())
+            raise
         self._take(batch, answer)
 
     def _take(self, batch: list[Write], answer: Any) -> None:
@@ -185,3 +213,9 @@ class WriteQueue:
     def _request(self, batch: list[Write]) -> Any:
         items = [write.item for write in batch]
         return batch[0].kind.request_type(store=self._store, items=items)
+
+
+def _interrupted() -> SopError:
+    return CancelledError(
+        "a call was cancelled while it sent writes: the transaction can only be rolled back"
+    )
