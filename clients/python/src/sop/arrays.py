@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence, Union
 from uuid import UUID
 
@@ -10,13 +11,14 @@ from sop import pages
 from sop.errors import InvalidArgumentError, InvalidKeyError, KeyTypeDiffersError
 from sop.errors import MissingDependencyError
 from sop.key_codec import TYPE_BYTES, KeyCodec, text_of
-from sop.scalars import Timestamp, value_of
+from sop.scalars import Timestamp, out_of_range, unwrapped, value_of
 from sop.v1 import types_pb2
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+NOTHING_FOUND: Mapping[int, types_pb2.Value] = MappingProxyType({})
 _SIGN = 1 << 63
 _INFINITY = 0x7FF0_0000_0000_0000
 # Type byte: how many bytes follow it.
@@ -99,36 +101,42 @@ class PageArrays:
         """The id of an item, empty in a unique store."""
         return self.item_ids[number].tobytes() if len(self.item_ids) else b""
 
-    def value_column(self, value_type: Optional[Any]) -> NDArray[Any]:
-        """The values, see Btree.to_numpy; what is left out is empty."""
+    def value_column(
+        self, value_type: Optional[Any], found: Mapping[int, types_pb2.Value] = NOTHING_FOUND
+    ) -> NDArray[Any]:
+        """The values, see Btree.to_numpy; those left out are taken from `found`, or empty."""
         n, np = len(self.flags), self._np
+        if found and value_type is not None:
+            parts, _ = self._with(found)
+            ends = np.cumsum([len(each) for each in parts])
+            return self._typed(np.dtype(value_type), b"".join(parts), ends)
         if value_type is not None:
-            return self._typed(np.dtype(value_type))
+            return self._typed(np.dtype(value_type), self.values, self.value_ends)
         is_bytes = n > 0 and int(self.formats.max()) <= types_pb2.VALUE_FORMAT_BYTES
         size = len(self.values) // n if n else 0
-        if is_bytes and size and not self.flags.any() and self._are_all_of(size):
+        if is_bytes and size and not self.flags.any() and _are_all_of(size, self.value_ends):
             fixed: NDArray[Any] = np.frombuffer(self.values, f"V{size}")
             return fixed
-        return _objects(np, self._decoded())
+        return _objects(np, list(map(value_of, *self._with(found))))
 
-    def _typed(self, dtype: Any) -> NDArray[Any]:
-        n, np = len(self.flags), self._np
-        size = len(self.values) // n if n else dtype.itemsize
-        if not self._are_all_of(size) or size % dtype.itemsize:
+    def _with(self, found: Mapping[int, types_pb2.Value]) -> tuple[list[bytes], list[int]]:
+        """All values and their formats, those left out as they were found."""
+        parts = pages.cut(self.values.tobytes(), self.value_ends.tolist())
+        formats: list[int] = self.formats.tolist()
+        for number, value in found.items():
+            parts[number], formats[number] = value.content, value.format
+        return parts, formats
+
+    def _typed(self, dtype: Any, content: Any, ends: Any) -> NDArray[Any]:
+        n, np = len(ends), self._np
+        size = len(content) // n if n else dtype.itemsize
+        if not _are_all_of(size, ends) or size % dtype.itemsize:
             raise InvalidArgumentError(
                 f"values are not all of {dtype.itemsize} bytes, or the same multiple of it",
                 metadata={"value_type": str(dtype)},
             )
-        flat: NDArray[Any] = np.frombuffer(self.values, dtype)
+        flat: NDArray[Any] = np.frombuffer(content, dtype)
         return flat if size == dtype.itemsize else flat.reshape(n, size // dtype.itemsize)
-
-    def _are_all_of(self, size: int) -> bool:
-        np = self._np
-        return bool((self.value_ends == np.arange(1, len(self.flags) + 1) * size).all())
-
-    def _decoded(self) -> list[Any]:
-        parts = pages.cut(self.values.tobytes(), self.value_ends.tolist())
-        return [value_of(part, form) for part, form in zip(parts, self.formats.tolist())]
 
     def _take(self, dtype: str, count: int) -> Any:
         size = self._np.dtype(dtype).itemsize * count
@@ -146,6 +154,10 @@ class PageArrays:
         if len(its_ends) and (its_ends[1:] < its_ends[:-1]).any():
             raise InvalidArgumentError("packed page has ends that fall")
         return part, its_ends
+
+
+def _are_all_of(size: int, ends: Any) -> bool:
+    return bool((ends == numpy().arange(1, len(ends) + 1) * size).all())
 
 
 def _objects(np: Any, content: Sequence[Any]) -> NDArray[Any]:
@@ -369,14 +381,20 @@ def python_list(column: Any) -> list[Any]:
     if column.dtype.kind == "M":
         return [Timestamp(each) for each in nanos_of_column(column).tolist()]
     content: list[Any] = column.tolist()
-    return content
+    if column.dtype.kind != "O":
+        return content
+    return [each if type(each) is str else unwrapped(each) for each in content]
 
 
 def nanos_of_column(column: Any) -> Any:
-    """Times as nanoseconds. InvalidKeyError for NaT."""
+    """Times as nanoseconds. InvalidKeyError for NaT and for what 64 bits do not hold."""
     if numpy().isnat(column).any():
         raise InvalidKeyError("NaT cannot be a key")
-    return column.astype("M8[ns]").view("i8")
+    nanos = column.astype("M8[ns]")
+    wrong = numpy().flatnonzero(nanos.astype(column.dtype) != column)
+    if len(wrong):
+        raise out_of_range(column[wrong[0]])
+    return nanos.view("i8")
 
 
 class Gathering:

@@ -158,3 +158,51 @@ def test_wrong_frames_are_told(db, t):
         store.add_arrays(np.array(["a"], object), ["x"])
     with pytest.raises(sop.InvalidArgumentError, match="bytes"):
         store.to_numpy(value_type="V5")
+
+
+def test_scalars_of_numpy_are_keys_and_values(db, t):
+    store = db.new_btree("s", t)
+    frame = pd.DataFrame({"id": [1, 2, 3], "n": [10, 20, 30]})
+    for _, row in frame.iterrows():
+        assert store.add(sop.Item(row["id"], {"n": row["n"], "sum": frame["n"].sum()}))
+    assert store.find(np.int64(2)) and store.get_current_value() == {"n": 20, "sum": 60}
+    assert [item.key for item in store.items(filter={"n": {"$gt": frame["n"].iloc[0]}})] == [2, 3]
+
+
+def test_values_of_every_size_go_in_and_come_out(db, t):
+    store = db.new_btree("s", t)
+    sizes = [10, 5 << 20, 1_000_000, 900_000, (1 << 20) + 1, 1 << 20, 0]
+    values = [bytes([n]) * size for n, size in enumerate(sizes)]
+    assert store.add_arrays(np.arange(len(sizes)), values) == len(sizes)
+    assert list(store.to_numpy().values) == values
+    assert store.add_arrays(np.arange(2), values[:2]) == 0
+    assert store.add_arrays(np.arange(2), values[1::-1], replace=True) == 2
+    assert store.get_values([0, 1])[0].value == values[1]
+
+
+def test_rows_of_large_numbers_come_back_as_what_they_were(db, t):
+    store = db.new_btree("s", t)
+    rows = np.arange(3 * 200_000, dtype="f8").reshape(3, 200_000)
+    assert store.add_arrays(np.arange(3), rows) == 3
+    found = store.to_numpy(value_type="f8")
+    assert found.values.shape == rows.shape and (found.values == rows).all()
+    (page,) = store.array_pages(value_type="f8")
+    assert (page.values == rows).all()
+
+
+def test_texts_of_arrays_and_series_are_text(db, t):
+    store = db.new_btree("s", t)
+    assert store.add_arrays(np.arange(2), np.array(["a", "bcd"])) == 2
+    assert store.add_arrays(np.arange(2, 4), pd.Series(["e", "f"])) == 2
+    assert list(store.to_numpy().values) == ["a", "bcd", "e", "f"]
+    numbers = db.new_btree("numbers", t)
+    assert numbers.add_arrays(np.arange(3), pd.Series([1.5, 2.5, 3.5])) == 3
+    assert numbers.to_numpy(value_type="f8").values.tolist() == [1.5, 2.5, 3.5]
+
+
+def test_columns_named_by_numbers(db, t):
+    store = db.new_btree("s", t)
+    sales = pd.DataFrame({"region": ["at", "at", "de"], "year": [2020, 2021, 2020], "n": [1, 2, 3]})
+    pivot = sales.pivot(index="region", columns="year", values="n").reset_index()
+    assert store.add_frame(pivot, key="region") == 2
+    assert store.find("at") and store.get_current_value() == {"2020": 1, "2021": 2}

@@ -153,6 +153,19 @@ def test_keys_that_cannot_be_are_refused():
         doubles.encode({"": np.array([1, 2])})
 
 
+@pytest.mark.parametrize("unit", ["s", "us", "D"])
+def test_times_out_of_range_are_refused_and_do_not_wrap(unit):
+    np = arrays.numpy()
+    times = KeyColumns(schema_of(("", "timestamp", 0, False)))
+    fine = np.array(["1678-01-01", "2262-04-11"], f"M8[{unit}]")
+    joined, ends, _, _ = times.encode({"": fine})
+    codec = KeyCodec(schema_of(("", "timestamp", 0, False)))
+    assert [codec.decode(key).year for key in pages.cut(joined, list(ends))] == [1678, 2262]
+    for far in ("9999-12-31", "1500-01-01"):
+        with pytest.raises(sop.InvalidKeyError, match=f"{far}.*1677-09-21 to 2262-04-11"):
+            times.encode({"": np.array(["2024-01-01", far], f"M8[{unit}]")})
+
+
 @pytest.mark.parametrize(
     "kind, key",
     [
@@ -191,6 +204,21 @@ def test_values_of_several_kinds_are_objects():
         for value, form in ((b"a", 1), (b"text", 2), (b'{"n":1}', 3))
     ]
     assert PageArrays(page_of(items)).value_column(None).tolist() == [b"a", "text", {"n": 1}]
+
+
+def test_values_left_out_are_those_that_were_found():
+    np = arrays.numpy()
+    left_out = pages.PackedItem(key=b"\x08\x01", flags=pages.VALUE_LEFT_OUT)
+    found = {n: types_pb2.Value(content=bytes([n]) * 16, format="VALUE_FORMAT_BYTES") for n in range(3)}
+    page = PageArrays(page_of([left_out] * 3))
+    column = page.value_column("<u8", found)
+    assert column.shape == (3, 2) and column.dtype == np.uint64
+    assert [row.tobytes() for row in column] == [found[n].content for n in range(3)]
+    assert page.value_column("V16", found).tolist() == [found[n].content for n in range(3)]
+    assert page.value_column(None, found).tolist() == [found[n].content for n in range(3)]
+    found[1].content = b"another size"
+    with pytest.raises(sop.InvalidArgumentError, match="8 bytes"):
+        page.value_column("<u8", found)
 
 
 def test_pages_of_other_kinds_are_gathered_as_objects():

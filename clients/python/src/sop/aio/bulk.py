@@ -7,6 +7,7 @@ from typing import Any
 from sop.aio.reader import Reader
 from sop.batch import WriteKind
 from sop.frames import ColumnsToAdd
+from sop.options import Item
 from sop.v1 import types_pb2
 
 _WRITTEN = (types_pb2.WRITE_OUTCOME_ADDED, types_pb2.WRITE_OUTCOME_REPLACED)
@@ -20,10 +21,13 @@ async def add_columns(store: Any, reader: Reader, columns: ColumnsToAdd) -> int:
     if len(columns) and not columns.fits(await reader.schema()):
         # The first one tells the store fields and types of its keys: one that has all of them.
         columns.move_fullest_first()
-        written = 1 if await (await add(columns.items(0, 1))) else 0
+        written = 1 if await (await add(columns.first())) else 0
         begin = 1
     schema = await reader.schema()
-    for page in columns.packed(schema, begin):
-        answer = await reader.call(kind.value, kind.request_type(packed=page))
-        written += sum(outcome in _WRITTEN for outcome in answer.report.outcomes)
+    for request in columns.requests(schema, begin):
+        if isinstance(request, Item):
+            written += 1 if await (await add(request)) else 0
+        else:
+            report = await reader.queue.put_page(kind, request)
+            written += sum(outcome in _WRITTEN for outcome in report.outcomes)
     return written

@@ -21,7 +21,7 @@ _LONGEST_PAGE = 10_000
 
 
 class Reader:
-    """What a Btree reads with. Confined to the transaction's thread."""
+    """What a Btree reads with. Confined to the transaction's task."""
 
     def __init__(
         self, transaction: Transaction, store: types_pb2.Store, decoder: ItemDecoder
@@ -172,12 +172,12 @@ class Reader:
         return await self._items_of(answer.packed) if answer.packed else []
 
     async def _arrays_of(self, page: PageArrays, columns: KeyColumns, value_type: Any) -> Arrays:
-        made = Arrays(columns.decode(page), page.value_column(value_type))
+        found: dict[int, types_pb2.Value] = {}
         for number in page.left_out():
             item = await self.fetch_one(page.key_of(number), page.id_of(number))
             if item is not None:
-                made.values[number] = from_value(item.value)
-        return made
+                found[number] = item.value
+        return Arrays(columns.decode(page), page.value_column(value_type, found))
 
     async def _items_of(self, page: bytes) -> list[Item[Any, Any]]:
         if self._codec is None or self._codec_version != self.queue.version:
