@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Mapping, Optional, Sequence, Union
 
 from sop.errors import InvalidArgumentError
-from sop.scalars import Timestamp
+from sop.scalars import Timestamp, fill_scalar, members_of, to_key
 from sop.v1 import types_pb2
 
 
@@ -66,6 +66,41 @@ class IndexSpecification:
         for each in self.index_fields:
             message.fields.add(name=each.field_name, ascending=each.ascending_sort_order)
         return message
+
+
+def laid_over(
+    current: types_pb2.Key, given: Any, index: types_pb2.IndexSpecification
+) -> types_pb2.Key:
+    """The key of an item with the fields that ride on as they are given; those that are None go.
+
+    Without an index specification all fields are indexed. InvalidArgumentError if an indexed one
+    is given and is another.
+    """
+    members = members_of(given)
+    if not current.HasField("record") or members is None:
+        if to_key(given) != current:
+            raise InvalidArgumentError("the key is not that of the item that the cursor is at")
+        return current
+    indexed = {field.name for field in index.fields}
+    fields = {field.name: field.value for field in current.record.fields}
+    for name, member in members.items():
+        value = types_pb2.Scalar()
+        if member is not None:
+            fill_scalar(value, member, name)
+        if name in indexed or not indexed:
+            if fields.get(name) != value:
+                raise InvalidArgumentError(
+                    f"field '{name}' is indexed and is not that of the item that the cursor is at",
+                    metadata={"field": name},
+                )
+        elif member is None:
+            fields.pop(name, None)
+        else:
+            fields[name] = value
+    made = types_pb2.Key()
+    for name, value in fields.items():
+        made.record.fields.add(name=name, value=value)
+    return made
 
 
 def types_of_class(cls: type) -> dict[str, type]:

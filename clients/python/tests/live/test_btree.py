@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Annotated, Optional
 from uuid import UUID
 
 import pytest
@@ -75,6 +76,15 @@ def test_current_item_can_be_read_and_changed(db, t):
     assert store.get_current_item() is None
     assert store.next() and store.get_current_key() == 3
     assert store.previous() and store.get_current_key() == 1
+
+
+def test_current_item_is_the_one_that_is_changed(db, t):
+    store = filled(db, t, [1, 2, 3])
+    assert store.find(2)
+    for wrong in (sop.Item(3, "x"), sop.Item("2", "x")):
+        with pytest.raises(sop.InvalidArgumentError, match="cursor"):
+            store.update_current_item(wrong)
+    assert [item.value for item in store] == ["value 1", "value 2", "value 3"]
 
 
 def test_steps_see_own_writes(db, t):
@@ -198,6 +208,41 @@ def test_fields_that_ride_on_change_without_the_value(db, t):
     item = store.get_current_item()
     assert (item.key.visits, item.value) == (3, "value")
     assert not store.update_key(Place("at", "Linz", 2))
+
+
+@pytest.mark.parametrize("unique", [True, False])
+def test_fields_that_ride_on_are_laid_over_those_of_the_current_item(db, t, unique):
+    store = db.new_btree("places", t, sop.BtreeOptions(is_unique=unique), INDEX)
+    store.add([sop.Item({"country": "at", "city": city, "visits": 1}, city) for city in ("Graz", "Wien")])
+    assert store.find({"country": "at", "city": "Wien"})
+    assert store.update_key(sop.Item({"country": "at", "city": "Wien", "visits": 5}))
+    assert store.update_current_key({"note": "new"})
+    assert store.get_current_key() == {"country": "at", "city": "Wien", "visits": 5, "note": "new"}
+    assert store.update_current_item(sop.Item({"city": "Wien", "note": None}, "changed"))
+    wien = store.get_current_item()
+    assert (wien.key, wien.value) == ({"country": "at", "city": "Wien", "visits": 5}, "changed")
+    for update in (
+        lambda: store.update_current_key({"city": "Graz", "visits": 7}),
+        lambda: store.update_current_item(sop.Item({"country": "at", "city": "Graz"}, "x")),
+    ):
+        with pytest.raises(sop.InvalidArgumentError, match="'city' is indexed"):
+            update()
+    assert [item.value for item in store] == ["changed", "Graz"]
+
+
+@dataclass
+class Visit:
+    country: str
+    city: str
+    guide: Annotated[Optional[str], sop.RideOn]
+
+
+def test_ride_on_field_without_a_default_is_none_where_it_is_absent(db, t):
+    store = db.new_btree("visits", t, index_spec=Visit, key_type=Visit)
+    visits = [Visit("at", "Graz", "Eva"), Visit("at", "Wien", None)]
+    store.add([sop.Item(visit, "") for visit in visits])
+    assert [item.key for item in store] == visits
+    assert [item.key for item in store.get_items()] == visits
 
 
 def test_every_type_of_key_and_value(db, t):

@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 
 import sop
-from sop.keys import schema_of, types_of_class
+from sop.keys import laid_over, schema_of, types_of_class
+from sop.scalars import from_key, to_key
 from sop.v1 import types_pb2
 
 
@@ -109,3 +110,38 @@ def test_range_as_a_message():
     assert message.end_inclusive and message.prefix.record.fields[0].value.string_value == "x"
     assert message.partial_last_field
     assert not sop.KeyRange().to_message().ListFields()
+
+
+INDEXED = sop.IndexSpecification.of("country,population:desc,name").to_message()
+WIEN = {"country": "AT", "population": 2, "name": "Wien", "mayor": "M", "visits": 1}
+
+
+@pytest.mark.parametrize(
+    "given, changed",
+    [
+        ({"visits": 2}, {"visits": 2}),
+        ({"name": "Wien", "visits": 2, "note": "new"}, {"visits": 2, "note": "new"}),
+        ({"mayor": None}, {"mayor": None}),
+        ({}, {}),
+        (City("AT", 2, "Wien", visits=3), {"mayor": None, "visits": 3}),
+    ],
+)
+def test_fields_that_ride_on_are_laid_over_a_key(given, changed):
+    expected = {name: each for name, each in (WIEN | changed).items() if each is not None}
+    assert from_key(laid_over(to_key(WIEN), given, INDEXED)) == expected
+
+
+@pytest.mark.parametrize("name, value", [("population", 3), ("name", None), ("country", "")])
+def test_indexed_field_that_is_another_is_named(name, value):
+    with pytest.raises(sop.InvalidArgumentError, match=f"'{name}' is indexed") as caught:
+        laid_over(to_key(WIEN), {name: value}, INDEXED)
+    assert caught.value.metadata["field"] == name
+
+
+def test_key_that_is_all_indexed_is_the_same_or_refused():
+    nothing = types_pb2.IndexSpecification()
+    assert laid_over(to_key(2), 2, nothing) == to_key(2)
+    assert laid_over(to_key({"a": 1}), {"a": 1}, nothing) == to_key({"a": 1})
+    for current, given in ((2, 3), (2, "2"), ({"a": 1}, {"a": 2}), ({"a": 1}, {"b": 1}), ({"a": 1}, 1)):
+        with pytest.raises(sop.InvalidArgumentError):
+            laid_over(to_key(current), given, nothing)

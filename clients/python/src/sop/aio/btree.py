@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, AsyncIterator, Generic, Mapping, Optional
 
 from sop.aio.bulk import add_columns
 from sop.aio.cursor import Cursor
+from sop.aio.link import of_another_database
 from sop.aio.reader import KEYS_PER_GET, Reader
 from sop.aio.results import WriteResult
 from sop.aio.transaction import Transaction
@@ -19,7 +20,7 @@ from sop.errors import InvalidArgumentError, InvalidKeyError, InvalidValueError
 from sop.errors import LimitExceededError
 from sop.filters import FilterLike, to_filter
 from sop.frames import ColumnsToAdd, columns_of_frame, frame_of, key_names, pandas
-from sop.keys import Descending, IndexFieldSpecification, IndexSpecification, RideOn
+from sop.keys import Descending, IndexFieldSpecification, IndexSpecification, RideOn, laid_over
 from sop.options import (
     NOT_GIVEN,
     BtreeOptions,
@@ -77,11 +78,12 @@ _KEY_LIMIT = {"limit": "4096"}
 
 
 class Btree(Generic[K, V]):
-    """An open store in a transaction. Confined to the transaction's thread.
+    """An open store in a transaction. Confined to the transaction's task.
 
-    Keys are scalars, dicts or dataclasses; values are text, bytes or anything that JSON holds, up
-    to 64 MiB. Above 1 MiB they travel in parts: such a write is sent at once, and not collected.
-    Without `key_type` and `value_type` dataclasses come back as dicts.
+    Keys are scalars (numpy's, too), dicts or dataclasses; values are text, bytes or anything that
+    JSON holds, up to 64 MiB. Above 1 MiB they travel in parts: such a write is sent at once, and
+    not collected. Without `key_type` and `value_type` dataclasses come back as dicts.
+
     Writes are collected and sent in batches; see WriteResult. Reads send what they depend on first.
     """
 
@@ -221,17 +223,17 @@ class Btree(Generic[K, V]):
 
     @takes_context
     async def update_current_key(self, key: Union[K, Item[K, V]]) -> WriteResult:
-        """Replaces fields that ride on the key that the cursor is at."""
-        changed = _as_item(key).key
-        return await self._write(
-            WriteKind.UPDATE_KEY, [Item(changed, id=id_text(self._current().item_id))]
-        )
+        """Replaces fields that ride on the key that the cursor is at: those that are given; None
+        takes one away. InvalidArgumentError if an indexed field is not the cursor's.
+        """
+        return await self._write(WriteKind.UPDATE_KEY, [await self._at_cursor(_as_item(key))])
 
     @takes_context
     async def update_current_item(self, item: Item[K, V]) -> WriteResult:
-        """Replaces value and ride-on fields of the item that the cursor is at."""
-        named = Item(item.key, item.value, id_text(self._current().item_id))
-        return await self._write(WriteKind.UPDATE, [named])
+        """Replaces value and ride-on fields of the item that the cursor is at, the fields as
+        update_current_key() does.
+        """
+        return await self._write(WriteKind.UPDATE, [await self._at_cursor(item)])
 
     @takes_context
     async def remove_current_item(self) -> WriteResult:
@@ -399,9 +401,10 @@ class Btree(Generic[K, V]):
     async def add_arrays(self, keys: ArrayKeys, values: Any, replace: bool = False) -> int:
         """Adds an item per element of numpy arrays; how many were added.
 
-        `keys` is an array for scalar keys, or a dict of one per field. A row of a numeric array is
-        a value of its bytes, to be read with to_numpy(value_type=...); other elements become
-        values as in add(). Those already there stay as they are; with `replace` they are replaced.
+        `keys` is an array for scalar keys, or a dict of one per field. A row of an array of numbers,
+        times or V is a value of its bytes, to be read with to_numpy(value_type=...); text and all
+        other elements become values as in add(). Those already there stay as they are; with
+        `replace` they are replaced.
         """
         await self._queue.flush()
         self._transaction.check_usable()
@@ -428,9 +431,9 @@ class Btree(Generic[K, V]):
         """Adds an item per row of a pandas DataFrame; how many were added.
 
         `key` names the column of scalar keys, or the list of those that are fields of the key; by
-        default those that the store knows. The other columns make a JSON object per row, a single
-        one named `value` is the value itself; what is missing in a row is null. Rows already there
-        stay as they are; with `replace` they are replaced.
+        default those that the store knows. The other columns make a JSON object per row, by the text
+        of their labels, a single one named `value` is the value itself; what is missing in a row is
+        null. Rows already there stay as they are; with `replace` they are replaced.
         """
         await self._queue.flush()
         self._transaction.check_usable()
@@ -477,6 +480,8 @@ class Btree(Generic[K, V]):
     @takes_context
     def in_transaction(self, transaction: Transaction) -> "Btree[K, V]":
         """The same store in another transaction of its database, without asking the server."""
+        if not transaction.link.is_of_database_of(self._transaction.link):
+            raise of_another_database(transaction.link)
         known, decoder = self._reader.store, self._decoder
         return Btree(transaction, known, decoder.key_type, decoder.value_type)
 
@@ -491,17 +496,20 @@ class Btree(Generic[K, V]):
         # While a batch is on its way the next one is made.
         for start in range(0, len(items), BATCH_ITEMS):
             batch: list[Write] = []
-            for item in items[start : start + BATCH_ITEMS]:
-                write = self._make_write(kind, item)
-                if write.large_value is None:
-                    batch.append(write)
-                    continue
-                await self._queue.put(batch)
-                await self._queue.put_large(write)
-                writes += [*batch, write]
-                batch = []
-            await self._queue.put(batch)
-            writes += batch
+            try:
+                for item in items[start : start + BATCH_ITEMS]:
+                    write = self._make_write(kind, item)
+                    writes.append(write)
+                    if write.large_value is None:
+                        batch.append(write)
+                        continue
+                    before, batch = batch, []
+                    await self._queue.put(before)
+                    await self._queue.put_large(write)
+            finally:
+                # What comes before one that is refused here is written, too.
+                if batch:
+                    await self._queue.put(batch)
         return WriteResult(self._queue, writes)
 
     @staticmethod
@@ -520,6 +528,16 @@ class Btree(Generic[K, V]):
         if write.size_bytes > _LARGEST_SENT_KEY:
             _check_size(write)
         return write
+
+    async def _at_cursor(self, given: Item[Any, Any]) -> Item[Any, Any]:
+        """What is given for the item that the cursor is at, with its key and id."""
+        current = self._current()
+        if current.key.HasField("record"):
+            # Fields that ride on may have changed since it was read.
+            await self._cursor.item(with_value=False)
+            current = self._current()
+        index = self._reader.store.options.index
+        return Item(laid_over(current.key, given.key, index), given.value, id_text(current.item_id))
 
     def _current(self) -> types_pb2.Item:
         item = self._cursor.place()
