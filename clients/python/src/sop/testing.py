@@ -46,7 +46,9 @@ def _free_port() -> int:
 
 
 class Server:
-    """A sopd of our own on free ports, with its data in a temporary folder."""
+    """A sopd of our own on free ports, with its data in a temporary folder. Databases may be in
+    `stores_root` and anywhere in the system's temporary folder.
+    """
 
     def __init__(self, folder: Path, flags: Sequence[str] = ()) -> None:
         self.folder = folder
@@ -72,6 +74,7 @@ class Server:
         """Starts it and waits until it answers."""
         command = [find_sopd(), "--data", str(self.folder / "data"), "--listen", self.address]
         command += ["--http", self.http_address, "--stores-root", str(self.stores_root)]
+        command += ["--stores-root", tempfile.gettempdir()]
         with open(self.folder / "sopd.log", "ab") as log:
             self._process = subprocess.Popen(
                 command + self._flags, stdin=subprocess.DEVNULL, stdout=log, stderr=log

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -116,6 +118,21 @@ def test_relations_and_link_store(machine):
         info = db.open_btree("orders", t).get_store_info()
     assert info.relations == [sop.Relation(["user_id"], "users", ["id"])]
     assert all_items(db, "student_classes") == {"s123:cABC": ""}
+
+
+def test_a_cookbook_program_unchanged_but_for_the_address(tmp_path, monkeypatch):
+    # Its folder is one of the system's, which others may use.
+    folder = Path("/tmp/sop_complex_db")
+    was_there = folder.exists()
+    monkeypatch.setenv("TMPDIR", "/tmp")
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with sop.testing.server() as own:
+        machine = Machine(own, tmp_path / "programs")
+        source = (COOKBOOK / "complex_keys.py").read_text()
+        printed = machine.run_source(source)
+    if not was_there:
+        shutil.rmtree(folder)
+    assert printed == ["Added users.", "Found: Alice in Eng", "Found: Bob in Sales"]
 
 
 def expect_swarm(db, printed, seed):
