@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import wraps
+from types import MethodType
 from typing import Any, Callable, Concatenate, Generic, Iterator, Optional, ParamSpec, Protocol
 from typing import TypeVar, overload
 
@@ -83,40 +85,42 @@ class takes_context(Generic[S, P, R]):
     """Decorates a method so that callers may give a Context first, as `ctx=`, or not at all."""
 
     def __init__(self, function: Callable[Concatenate[S, P], R]) -> None:
-        self._function = function
-        self._is_async = inspect.iscoroutinefunction(function)
+        is_async = inspect.iscoroutinefunction(function)
+        self._function = _awaiting(function) if is_async else _calling(function)
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
 
     @overload
-    def __get__(self, instance: None, owner: type[S]) -> "takes_context[S, P, R]": ...
+    def __get__(self, instance: None, owner: type[S]) -> Callable[..., R]: ...
 
     @overload
     def __get__(self, instance: S, owner: type[S]) -> ContextCall[P, R]: ...
 
     def __get__(self, instance: Optional[S], owner: type[S]) -> Any:
-        if instance is None:
-            return self
-        function: Callable[..., R] = self._function
-        if self._is_async:
-            return _taking_context(function, instance)
-
-        def call(*args: Any, **kwargs: Any) -> R:
-            context = kwargs.pop("ctx", None)
-            if args and isinstance(args[0], Context):
-                context, args = args[0], args[1:]
-            if context is None:
-                return function(instance, *args, **kwargs)
-            with using(context):
-                return function(instance, *args, **kwargs)
-
-        return call
+        return self._function if instance is None else MethodType(self._function, instance)
 
 
-def _taking_context(function: Any, instance: Any) -> Any:
-    """A coroutine method that takes a Context first: what it awaits takes it along."""
+def _calling(function: Any) -> Any:
+    """A method that takes a Context first; its name, words and parameters are those of `function`."""
 
-    async def call(*args: Any, **kwargs: Any) -> Any:
+    @wraps(function)
+    def call(instance: Any, *args: Any, **kwargs: Any) -> Any:
+        context = kwargs.pop("ctx", None)
+        if args and isinstance(args[0], Context):
+            context, args = args[0], args[1:]
+        if context is None:
+            return function(instance, *args, **kwargs)
+        with using(context):
+            return function(instance, *args, **kwargs)
+
+    return call
+
+
+def _awaiting(function: Any) -> Any:
+    """The same for a coroutine method: what it awaits takes the Context along."""
+
+    @wraps(function)
+    async def call(instance: Any, *args: Any, **kwargs: Any) -> Any:
         context = kwargs.pop("ctx", None)
         if args and isinstance(args[0], Context):
             context, args = args[0], args[1:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum, IntEnum
 from typing import Any, Generic, Mapping, Optional, Sequence, TypeVar, Union
@@ -275,6 +275,14 @@ class TransactionOptions:
         if self.idle_limit is not None:
             request.idle_limit.FromTimedelta(timedelta(seconds=self.idle_limit))
         return request
+
+
+def options_in_mode(
+    options: Optional[TransactionOptions], mode: Union[TransactionMode, int, None]
+) -> TransactionOptions:
+    """`options`, by default those of a writer, in `mode` if it is given."""
+    chosen = options or TransactionOptions()
+    return chosen if mode is None else replace(chosen, mode=TransactionMode(mode))
 
 
 class DatabaseType(Enum):

@@ -9,7 +9,7 @@ from typing import Any, Optional
 from sop.aio.connection import Startable
 from sop.aio.link import Link
 from sop.aio.writes import WriteQueue
-from sop.context import current_context, takes_context, using
+from sop.context import Context, current_context, current_timeout, takes_context, using
 from sop.errors import CancelledError, DeadlineExceededError, OverloadedError, SopError
 from sop.errors import TransactionEndedError, TransactionPoisonedError, UnavailableError
 from sop.options import Durability, Isolation, TransactionMode, TransactionOptions
@@ -48,7 +48,8 @@ class PendingCommit:
 
 class Transaction(Startable):
     """An open transaction. As a context manager it commits at the end of the block, or rolls back
-    if an exception leaves it. Confined to one thread at a time; transactions do not share state.
+    if an exception leaves it; a Context that was given to its begin limits that as well. Confined to
+    one task at a time; transactions do not share state.
     """
 
     def __init__(self, link: Link, options: TransactionOptions) -> None:
@@ -120,6 +121,7 @@ class Transaction(Startable):
         """
         if self._state != _UNKNOWN:
             try:
+                current_timeout()  # a context that was cancelled lets nothing be sent
                 await self._send_writes()
             except BaseException:
                 if self._state == "open":
@@ -157,10 +159,11 @@ class Transaction(Startable):
     ) -> None:
         if self._state != "open":
             return
-        if error is None:
-            await self.commit()
-        else:
-            await self.rollback()
+        with using(self._context):
+            if error is None:
+                await self.commit()
+            else:
+                await self.rollback()
 
     def check_usable(self) -> None:
         """Raises what made it fail, or TransactionEndedError."""
@@ -227,8 +230,12 @@ class Transaction(Startable):
         return error
 
     async def _end_without_commit(self) -> None:
+        context = current_context()
+        # One that was cancelled lets this be sent all the same.
+        limit = Context(context.timeout) if context is not None else None
         try:
-            await self.link.rollback()
+            with using(limit):
+                await self.link.rollback()
         except SopError:
             # Whatever the reason, it cannot commit any more; the idle limit ends it.
             pass
