@@ -33,6 +33,8 @@ BLOCKING = (
     (r"\bAwaitable\[([\w.]+)\]", r"\1"),
     (r"\bAwaitable, ", ""),
     (r"\bsop\.aio\b", "sop"),
+    (r"\bConfined to one event loop, whose tasks share it\b", "Thread-safe: threads share it"),
+    (r"\b(Confined to\s+one|several|the transaction's) task(s?)\b", r"\1 thread\2"),
 )
 
 

@@ -10,7 +10,8 @@ from typing import Any, Optional
 
 import grpc
 
-from sop.errors import DeadlineExceededError, SopError, UnavailableError, from_rpc_error, has_reason
+from sop.errors import CancelledError, DeadlineExceededError, SopError, UnavailableError
+from sop.errors import from_rpc_error, has_reason
 from sop.pages import read_scan_response
 from sop.v1 import btree_pb2, btree_pb2_grpc, database_pb2_grpc, transaction_pb2_grpc
 
@@ -23,6 +24,13 @@ CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    # A network that went away without a word is noticed. The server allows a ping in 10 seconds.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # While another ping of gRPC's is under way, none is sent to keep alive: that one counts then.
+    ("grpc.http2.ping_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 0),
+    ("grpc.http2.max_pings_without_data", 0),
     # A restarted server may not be met through a connection that another channel made.
     ("grpc.use_local_subchannel_pool", 1),
 )
@@ -104,7 +112,7 @@ class Acquaintance:
         if isinstance(error, grpc.FutureTimeoutError):
             return DeadlineExceededError("no answer in the time that the context gives")
         if isinstance(error, grpc.FutureCancelledError):
-            return SopError("the call was cancelled", code=grpc.StatusCode.CANCELLED)
+            return CancelledError("the call was cancelled")
         return UnavailableError(f"the connection to {self.address} is closed")
 
     def explain_end(self, error: grpc.RpcError) -> SopError:

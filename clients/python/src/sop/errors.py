@@ -112,7 +112,7 @@ class TransactionExpiredError(AbortedError):
 
 
 class TransactionLostError(AbortedError):
-    """The server was restarted; nothing of the transaction was committed."""
+    """The server was restarted, or the session ended; nothing of the transaction was committed."""
 
     default_reason = "TRANSACTION_LOST"
 
@@ -416,6 +416,17 @@ def from_status(status: status_pb2.Status) -> SopError:
     """The exception for a google.rpc.Status, which answers of a session carry."""
     by_number = {each.value[0]: each for each in grpc.StatusCode}
     return _made(status, by_number.get(status.code, grpc.StatusCode.UNKNOWN))
+
+
+def copy_of(error: SopError) -> SopError:
+    """The same failure for somebody else to raise."""
+    return type(error)(
+        error.message,
+        code=error.code,
+        reason=error.reason,
+        metadata=error.metadata,
+        retry_delay=error.retry_delay,
+    )
 
 
 def _made(status: status_pb2.Status, code: grpc.StatusCode) -> SopError:

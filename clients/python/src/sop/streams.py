@@ -14,7 +14,7 @@ import grpc
 from sop.connection import Connection
 from sop.context import current_timeout
 from sop.errors import CancelledError, DeadlineExceededError, SopError, UnavailableError
-from sop.errors import from_status
+from sop.errors import copy_of, from_status
 from sop.v1 import transaction_pb2
 
 # Requests that wait for their answers: half of what the server takes in before it reads answers.
@@ -45,8 +45,14 @@ class Stream:
         # Grows with each opening: what belongs to one is lost with it.
         self.opening = 1
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, and will not be opened anew."""
+        return self._is_closed
+
     def send(self, request: transaction_pb2.SessionRequest, opening: int = 0) -> Future[Any]:
         """Sends in that opening, or in any; the answer is for answer()."""
+        self.connection.check_usable()
         timeout = current_timeout()
         if timeout is not None:
             request.timeout.FromNanoseconds(int(timeout * 1e9))
@@ -55,7 +61,7 @@ class Stream:
         with self._lock:
             self._lock.wait_for(lambda: self._end is not None or self._has_room(size))
             if self._end is not None and (opening or self._is_closed):
-                raise self._end
+                raise copy_of(self._end)
             if opening not in (0, self.opening):
                 raise UnavailableError("the session broke meanwhile")
             if self._call is None or self._end is not None:
@@ -86,6 +92,18 @@ class Stream:
             return None
         return future.result()
 
+    def drain(self) -> None:
+        """Sends nothing more, and waits until all is answered, at most as long as the connection
+        has patience.
+        """
+        with self._lock:
+            if self._call is None or self._end is not None:
+                return
+            self._end, self._is_closed = UnavailableError("the session is closed"), True
+            self._requests.put(None)
+            self._lock.notify_all()
+            self._lock.wait_for(lambda: not self._waiting, self.connection.patience)
+
     def close(self) -> None:
         """Ends the stream: what is open is rolled back, what waits is told so."""
         self._finish(UnavailableError("the session is closed"), closes=True)
@@ -98,11 +116,13 @@ class Stream:
         return few or not self._waiting
 
     def _open(self) -> None:
+        requests: queue.SimpleQueue[Optional[Any]] = queue.SimpleQueue()
+        call = self.connection.open_stream("Session", iter(requests.get, None), None)
+        # It may be refused: only now the one that ended is forgotten.
         if self._end is not None:
-            self._requests, self._end = queue.SimpleQueue(), None
+            self._end = None
             self.opening += 1
-        requests = iter(self._requests.get, None)
-        self._call = self.connection.open_stream("Session", requests, None)
+        self._call, self._requests = call, requests
         threading.Thread(target=self._read, name="sop-session", daemon=True).start()
 
     def _read(self) -> None:
@@ -137,6 +157,6 @@ class Stream:
             self._lock.notify_all()
         for future in waiting:
             try:
-                future.set_exception(end)
+                future.set_exception(copy_of(end))
             except InvalidStateError:
                 pass

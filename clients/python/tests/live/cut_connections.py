@@ -1,11 +1,13 @@
-"""A TCP proxy whose connections can be cut, as a network does."""
+"""A TCP proxy whose connections can be cut or left hanging, as a network does."""
 
 import socket
 import threading
 
 
 class CuttingProxy:
-    """Forwards connections to an address; cut() ends those that are open."""
+    """Forwards connections to an address; cut() ends those that are open, freeze() lets nothing
+    through them any more and does not tell.
+    """
 
     def __init__(self, target):
         host, _, port = target.rpartition(":")
@@ -14,6 +16,7 @@ class CuttingProxy:
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._lock = threading.Lock()
         self._open = []
+        self._frozen = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self):
@@ -33,6 +36,10 @@ class CuttingProxy:
                 pass
             each.close()
 
+    def freeze(self):
+        with self._lock:
+            self._frozen.update(self._open)
+
     def _accept(self):
         while True:
             try:
@@ -48,7 +55,8 @@ class CuttingProxy:
     def _forward(self, source, target):
         try:
             while received := source.recv(65536):
-                target.sendall(received)
+                if source not in self._frozen:
+                    target.sendall(received)
             target.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass

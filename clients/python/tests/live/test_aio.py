@@ -232,6 +232,60 @@ async def test_a_failure_in_a_session_ends_its_transaction_alone(options):
 
 
 @awaited
+async def test_leaving_a_session_waits_for_what_was_sent(options):
+    async with sop.aio.Database(options) as db:
+        async with db.begin_transaction() as t:
+            store = await db.new_btree("s", t)
+            await store.add(sop.Item(-1, ""))
+        commits = []
+        async with db.session() as session:
+            for number in range(300):
+                t = await session.begin_transaction()
+                await store.in_transaction(t).add(sop.Item(number, "x" * 1000))
+                commits.append(await t.commit_later())
+            left_open = await session.begin_transaction()
+            await store.in_transaction(left_open).add(sop.Item(1000, ""))
+            await left_open.flush()
+        assert all([await each.result() for each in commits])
+        assert set(await read(db, "s")) == {*range(-1, 300)}
+        with pytest.raises(sop.TransactionLostError):
+            await left_open.commit()
+
+
+@awaited
+async def test_closed_database_refuses_what_its_session_is_asked(options):
+    db = sop.aio.Database(options)
+    session = db.session()
+    async with session.begin_transaction() as t:
+        store = await db.new_btree("s", t)
+        await store.add(sop.Item(1, ""))
+    t = await session.begin_transaction()
+    await db.close()
+    with pytest.raises(sop.SopError):
+        await asyncio.wait_for(store.in_transaction(t).count(), 10)
+    for _ in range(3):
+        with pytest.raises(sop.UnavailableError):
+            await session.begin_transaction()
+    await session.close()
+
+
+@awaited
+async def test_a_task_that_gives_up_loses_no_write_of_a_session(options, monkeypatch):
+    monkeypatch.setattr(sop.aio.streams, "MOST_REQUESTS", 1)
+    async with sop.aio.Database(options) as db, db.session() as session:
+        async with session.begin_transaction() as t:
+            store = await db.new_btree("s", t)
+            gone = 0
+            for number in range(300):
+                try:
+                    await asyncio.wait_for(store.add([sop.Item(number, "")] * 1000), 0.0005)
+                except asyncio.TimeoutError:
+                    gone += 1
+            assert gone
+        assert list(await read(db, "s")) == list(range(300))
+
+
+@awaited
 async def test_increments_count_once_though_the_connection_is_cut(server):
     with CuttingProxy(server.address) as proxy:
         options = sop.DatabaseOptions(name="aio-cut", address=proxy.address, patience=30.0)

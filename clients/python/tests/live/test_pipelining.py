@@ -1,6 +1,7 @@
 """Sessions from one thread and from many: nothing waits that need not, nothing is lost."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -134,6 +135,56 @@ def test_what_is_open_when_the_session_ends_is_rolled_back(db, store):
     assert read(db) == {-1: "first"}
 
 
+def test_leaving_waits_for_what_was_sent(db, store):
+    commits = []
+    with db.session() as other:
+        for number in range(300):
+            t = other.begin_transaction()
+            store.in_transaction(t).add(sop.Item(number, "x" * 1000))
+            commits.append(t.commit_later())
+        left_open = other.begin_transaction()
+        store.in_transaction(left_open).add(sop.Item("text", ""))
+        later = other.begin_transaction()
+        store.in_transaction(later).add(sop.Item(1000, ""))
+        later.flush()
+    assert all(each.result() for each in commits)
+    assert set(read(db)) == {*range(-1, 300)}
+    for t in (left_open, later):
+        with pytest.raises((sop.UnavailableError, sop.TransactionLostError)):
+            t.commit()
+    assert set(read(db)) == {*range(-1, 300)}
+
+
+def test_leaving_waits_no_longer_than_the_database_has_patience(server):
+    with CuttingProxy(server.address) as proxy:
+        options = sop.DatabaseOptions(name="impatient", address=proxy.address, patience=0.5)
+        with sop.Database(options) as db:
+            with db.session() as session:
+                with session.begin_transaction() as t:
+                    store = db.new_btree("s", t)
+                    store.add(sop.Item(1, ""))
+                proxy.freeze()
+                t = session.begin_transaction()
+                store.in_transaction(t).add(sop.Item(2, ""))
+                pending = t.commit_later()
+                start = time.monotonic()
+            assert time.monotonic() - start < 10
+            with pytest.raises(sop.SopError):
+                pending.result(sop.Context(timeout=0.5))
+
+
+def test_closed_database_refuses_what_its_session_is_asked(server):
+    db = server.database("closed-under-a-session", patience=60.0)
+    session = db.session()
+    with session.begin_transaction() as t:
+        db.new_btree("s", t)
+    db.close()
+    for _ in range(3):
+        with pytest.raises(sop.UnavailableError):
+            session.begin_transaction()
+    session.close()
+
+
 def test_timeout_of_a_context_reaches_the_server(session, store):
     t = session.begin_transaction()
     with pytest.raises(sop.DeadlineExceededError):
@@ -170,7 +221,7 @@ def test_commits_outlive_a_kill_or_are_told_to_be_unknown():
                 t = session.begin_transaction()
                 store.in_transaction(t).add(sop.Item(number, ""))
                 commits.append(t.commit_later())
-        except sop.UnavailableError:
+        except (sop.UnavailableError, sop.TransactionLostError):
             pass
         killer.join()
         server.start()

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cut_connections import CuttingProxy
 
 import sop
 import sop.aio
@@ -269,6 +270,78 @@ def test_a_reader_that_does_not_read_costs_the_server_little():
 def resident(pid):
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_network_that_goes_away_without_a_word_is_noticed(server, monkeypatch):
+    quick = ("grpc.keepalive_time_ms", "grpc.keepalive_timeout_ms", "grpc.http2.ping_timeout_ms")
+    options = [
+        (name, 1000 if name in quick else value) for name, value in sop.calls.CHANNEL_OPTIONS
+    ]
+    monkeypatch.setattr(sop.connection, "CHANNEL_OPTIONS", options)
+    with CuttingProxy(server.address) as proxy:
+        frozen = sop.DatabaseOptions(name="frozen", address=proxy.address, patience=30.0)
+        with server.database("frozen") as db, sop.Database(frozen) as behind:
+            make(db)
+            seen = []
+
+            def follow():
+                for change in watch:
+                    seen.append(change.item.key)
+                    return
+
+            watch = behind.watch("s")
+            threading.Thread(target=follow, daemon=True).start()
+            while not watch.position:
+                time.sleep(0.01)
+            proxy.freeze()
+            put(db, ("1", ""))
+            end = time.monotonic() + 30
+            while not seen and time.monotonic() < end:
+                time.sleep(0.05)
+            assert seen == ["1"]
+
+
+def test_a_closed_database_ends_its_watches(server):
+    db = server.database("closed", patience=60.0)
+    make(db)
+    watch = db.watch("s")
+    failures = []
+
+    def follow():
+        try:
+            list(watch)
+        except sop.SopError as error:
+            failures.append(type(error))
+
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    while not watch.position:
+        time.sleep(0.01)
+    db.close()
+    follower.join(10)
+    assert failures == [sop.UnavailableError]
+
+
+def test_a_closed_database_ends_its_watches_in_asyncio(server):
+    async def run():
+        options = sop.DatabaseOptions(name="aio-closed", address=server.address, patience=60.0)
+        db = sop.aio.Database(options)
+        async with db.begin_transaction() as t:
+            await db.new_btree("s", t, FEED)
+        watch = db.watch("s")
+
+        async def follow():
+            async for _ in watch:
+                pass
+
+        task = asyncio.create_task(follow())
+        while not watch.position:
+            await asyncio.sleep(0.01)
+        await db.close()
+        with pytest.raises(sop.UnavailableError):
+            await asyncio.wait_for(task, 10)
+
+    asyncio.run(asyncio.wait_for(run(), 60))
 
 
 def test_in_asyncio_as_well(server):

@@ -9,7 +9,7 @@ from typing import Any, Awaitable, Callable, Optional, TypeVar, Union
 
 from sop.aio.btree import Btree
 from sop.aio.connection import Connection, known, make_lock, started
-from sop.aio.link import UnaryLink
+from sop.aio.link import UnaryLink, of_another_database
 from sop.aio.repeating import run_repeatedly
 from sop.aio.session import Session
 from sop.aio.transaction import Transaction
@@ -27,6 +27,7 @@ from sop.options import (
     RedisCacheConfig,
     TransactionMode,
     TransactionOptions,
+    options_in_mode,
     watch_request,
 )
 from sop.v1 import btree_pb2, database_pb2, types_pb2
@@ -37,7 +38,8 @@ T = TypeVar("T")
 
 
 class Database:
-    """A database on a server. Thread-safe: threads share it, each with its own transactions.
+    """A database on a server. Confined to one event loop, whose tasks share it, each with its
+    own transactions.
 
     Database(DatabaseOptions(...)) or Database(ctx, storage_path="..."). The server is asked on
     first use; a database that does not exist is then made.
@@ -101,13 +103,16 @@ class Database:
     @takes_context
     def begin_transaction(
         self,
-        mode: Union[TransactionMode, int] = TransactionMode.ForWriting,
+        mode: Union[TransactionMode, int, None] = None,
         options: Optional[TransactionOptions] = None,
     ) -> Transaction:
         """Begins a transaction, whose snapshot is the newest commit. Use it in an `async with`
         block: leaving commits, an exception rolls back.
+
+        A mode that is given goes before that of `options`; without either it is a writer. A
+        Context limits the begin and what leaving the block does, not the calls in between.
         """
-        chosen = options or TransactionOptions(TransactionMode(mode))
+        chosen = options_in_mode(options, mode)
         return started(Transaction(UnaryLink(self._connection, self._get_name), chosen))
 
     @takes_context
@@ -150,7 +155,8 @@ class Database:
 
         `index_spec` is an IndexSpecification or what IndexSpecification.of() takes: a dataclass,
         whose annotations are then the types of the fields, too, a dict, or names of columns.
-        With dataclasses as `key_type` and `value_type` keys and values come back as these.
+        With dataclasses as `key_type` and `value_type` keys and values come back as these: a field
+        that one has not, and that has no default, is None; InvalidArgumentError if one has more.
         """
         request = btree_pb2.CreateBtreeRequest(store=name)
         chosen = options or BtreeOptions()
@@ -206,6 +212,7 @@ class Database:
         """Removes a store with everything in it: at once, or with the transaction's commit."""
         request = database_pb2.RemoveStoreRequest(store=name)
         if transaction is not None:
+            await self._check_own(transaction)
             await transaction.queue_of(name).flush()
             await self._in(transaction, "RemoveStore", request)
             return
@@ -275,12 +282,20 @@ class Database:
 
     async def _in(self, transaction: Transaction, rpc: str, request: Any) -> Any:
         """Calls a method for a store in a transaction of this database."""
+        await self._check_own(transaction)
+        transaction.check_usable()
+        return await transaction.link.call(rpc, request)
+
+    async def _check_own(self, transaction: Transaction) -> None:
+        """InvalidArgumentError for what is no transaction of this database."""
         if not isinstance(transaction, Transaction):
             raise InvalidArgumentError(
                 f"expected the transaction, not {type(transaction).__name__}"
             )
-        transaction.check_usable()
-        return await transaction.link.call(rpc, request)
+        link = transaction.link
+        if link.connection is not self._connection:
+            if not link.is_of(self.address, await self._get_name()):
+                raise of_another_database(link)
 
 
 def _is_btree(store: types_pb2.Store) -> bool:

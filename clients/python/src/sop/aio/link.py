@@ -7,7 +7,7 @@ from typing import Any, AsyncGenerator, Awaitable, Callable, Iterator, Optional,
 
 from sop.aio.connection import Connection
 from sop.aio.streams import Stream
-from sop.errors import DeadlineExceededError, SopError, TransactionEndedError
+from sop.errors import DeadlineExceededError, InvalidArgumentError, SopError, TransactionEndedError
 from sop.errors import TransactionLostError, TransactionNotFoundError, UnavailableError
 from sop.v1 import btree_pb2, transaction_pb2, types_pb2
 
@@ -18,7 +18,7 @@ Parts = Callable[[], Iterator[btree_pb2.PutValueRequest]]
 
 
 class Link:
-    """One transaction's way to the server. Confined to the transaction's thread."""
+    """One transaction's way to the server. Confined to the transaction's task."""
 
     # How many batches of one store may wait for their answers.
     batches_at_once = 1
@@ -27,7 +27,23 @@ class Link:
 
     def __init__(self, connection: Connection, name_of: Callable[[], Awaitable[str]]) -> None:
         self.connection = connection
+        # The database's name, once it has begun.
+        self.database = ""
         self._name_of = name_of
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self.connection.is_closed
+
+    def is_of_database_of(self, other: "Link") -> bool:
+        """Whether both are of transactions of one database."""
+        is_same = self.connection is other.connection
+        return is_same or self.is_of(other.connection.address, other.database)
+
+    def is_of(self, address: str, database: str) -> bool:
+        """Whether it is of a transaction of that database."""
+        return (self.connection.address, self.database) == (address, database)
 
     async def database_name(self) -> str:
         """The name of the database that the transaction is of."""
@@ -107,7 +123,6 @@ class UnaryLink(Link):
     def __init__(self, connection: Connection, name_of: Callable[[], Awaitable[str]]) -> None:
         super().__init__(connection, name_of)
         self._token = b""
-        self._database = ""
 
     @property
     def token(self) -> bytes:
@@ -116,7 +131,7 @@ class UnaryLink(Link):
 
     async def begin(self, request: Any) -> bytes:
         """Begins; the snapshot's version."""
-        self._database = request.database = await self._name_of()
+        self.database = request.database = await self._name_of()
         answer = await self.connection.call_repeatedly("Begin", request)
         self._token = answer.transaction_id
         version: bytes = answer.commit_version
@@ -156,7 +171,7 @@ class UnaryLink(Link):
                 return
 
     def _about(self, request: Any) -> Any:
-        request.database = self._database
+        request.database = self.database
         request.transaction_id = self._token
         return request
 
@@ -173,7 +188,11 @@ class StreamLink(Link):
         self._begun: Any = None
         self._commit: Any = None
         self._number = self._opening = 0
-        self._database = ""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self.connection.is_closed or self._stream.is_closed
 
     @property
     def token(self) -> bytes:
@@ -184,7 +203,7 @@ class StreamLink(Link):
 
     async def begin(self, request: Any) -> bytes:
         """Begins; does not wait."""
-        self._database = request.database = await self._name_of()
+        self.database = request.database = await self._name_of()
         message = transaction_pb2.SessionRequest(begin=request)
         self._begun = await self._stream.send(message)
         self._number, self._opening = message.id, self._stream.opening
@@ -206,9 +225,14 @@ class StreamLink(Link):
         return await self.finish(await self.start(rpc, request))
 
     async def start_commit(self, request: Any) -> Any:
-        """Sends the commit; finish_commit() waits for its answer."""
+        """Sends the commit; finish_commit() waits for its answer. TransactionLostError if the
+        stream does not take it.
+        """
         if self._commit is None:
-            self._commit = await self._send(commit=request)
+            try:
+                self._commit = await self._send(commit=request)
+            except UnavailableError as error:
+                raise TransactionLostError(f"the commit was not sent: {error.message}") from error
         return self._commit
 
     async def finish_commit(self, future: Any, request: Any) -> Any:
@@ -259,7 +283,7 @@ class StreamLink(Link):
         await self._stream.answer(self._begun)
 
     def _about(self, request: Any) -> Any:
-        request.database, request.transaction_id = self._database, self.token
+        request.database, request.transaction_id = self.database, self.token
         return request
 
     async def _send(self, **parts: Any) -> Any:
@@ -276,3 +300,11 @@ def _field_of(rpc: str) -> str:
     if name is None:
         name = _NAMES[rpc] = re.sub(r"(?<!^)(?=[A-Z])", "_", rpc).lower()
     return name
+
+
+def of_another_database(link: Link) -> InvalidArgumentError:
+    """The exception for a transaction that is used with a database, or a store, that is not its own."""
+    return InvalidArgumentError(
+        f"the transaction is of another database: '{link.database}' at {link.connection.address}",
+        metadata={"database": link.database, "address": link.connection.address},
+    )

@@ -30,7 +30,7 @@ async def run_repeatedly(
             may_have_happened = error.metadata.get("outcome") == "unknown"
             if transaction.has_begun:
                 await transaction.rollback()
-            if may_have_happened or not await backoff.wait():
+            if may_have_happened or transaction.link.is_closed or not await backoff.wait():
                 raise
         except BaseException:
             if transaction.has_begun:

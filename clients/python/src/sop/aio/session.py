@@ -11,7 +11,7 @@ from sop.aio.repeating import run_repeatedly
 from sop.aio.streams import Stream
 from sop.aio.transaction import PendingCommit, Transaction
 from sop.context import takes_context
-from sop.options import TransactionMode, TransactionOptions
+from sop.options import TransactionMode, TransactionOptions, options_in_mode
 
 __all__ = ["PendingCommit", "Session"]
 
@@ -21,12 +21,14 @@ T = TypeVar("T")
 class Session:
     """A stream to the server; Database.session() makes it. Its transactions are used like others,
     but nothing waits that need not: begin, writes and commits are sent without waiting for
-    answers, and many transactions may be under way at once, also from several threads.
+    answers, and many transactions may be under way at once, also from several tasks.
 
     Reads and `Database.open_btree` wait as everywhere; `Btree.in_transaction` takes a store that
     is open already into the next transaction without asking the server. A failed request leaves
     nothing but a rollback: the failure is raised by what looks at it, at the latest by the commit.
-    What is open when the session ends is rolled back.
+    When the block ends the answers to what was sent are waited for, at most as long as the
+    database has patience; what is open then is rolled back. An exception that leaves it does not
+    wait: of commits whose answers have not come the outcome is unknown.
 
         async with database.session() as session:
             commits = []
@@ -47,11 +49,13 @@ class Session:
     @takes_context
     def begin_transaction(
         self,
-        mode: Union[TransactionMode, int] = TransactionMode.ForWriting,
+        mode: Union[TransactionMode, int, None] = None,
         options: Optional[TransactionOptions] = None,
     ) -> Transaction:
-        """Begins a transaction and does not wait for the server's answer."""
-        chosen = options or TransactionOptions(TransactionMode(mode))
+        """Begins a transaction and does not wait for the server's answer. See
+        Database.begin_transaction.
+        """
+        chosen = options_in_mode(options, mode)
         return started(Transaction(StreamLink(self._stream, self._name_of), chosen))
 
     @takes_context
@@ -71,8 +75,13 @@ class Session:
 
     @takes_context
     async def close(self) -> None:
-        """Ends the session: open transactions are rolled back, commits under way are not."""
-        await self._stream.close()
+        """Ends the session: waits for the answers to what was sent, at most as long as the database
+        has patience, then rolls back what is open.
+        """
+        try:
+            await self._stream.drain()
+        finally:
+            await self._stream.close()
 
     async def __aenter__(self) -> "Session":
         return self
@@ -83,4 +92,7 @@ class Session:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        await self.close()
+        if error is None:
+            await self.close()
+        else:
+            await self._stream.close()

@@ -11,7 +11,7 @@ import grpc.aio
 from sop.aio.connection import Connection
 from sop.context import current_timeout
 from sop.errors import CancelledError, DeadlineExceededError, SopError, UnavailableError
-from sop.errors import from_status
+from sop.errors import copy_of, from_status
 from sop.streams import MOST_BYTES, MOST_REQUESTS
 from sop.v1 import transaction_pb2
 
@@ -27,7 +27,7 @@ class Stream:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._requests: asyncio.Queue[Any] = asyncio.Queue()
+        self._requests: asyncio.Queue[Optional[Any]] = asyncio.Queue()
         self._room = asyncio.Condition()
         # By id: who waits, and how many bytes were sent.
         self._waiting: dict[int, tuple[asyncio.Future[Any], int]] = {}
@@ -40,10 +40,16 @@ class Stream:
         # Grows with each opening: what belongs to one is lost with it.
         self.opening = 1
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, and will not be opened anew."""
+        return self._is_closed
+
     async def send(
         self, request: transaction_pb2.SessionRequest, opening: int = 0
     ) -> asyncio.Future[Any]:
         """Sends in that opening, or in any; the answer is for answer()."""
+        self.connection.check_usable()
         timeout = current_timeout()
         if timeout is not None:
             request.timeout.FromNanoseconds(int(timeout * 1e9))
@@ -52,7 +58,7 @@ class Stream:
             async with self._room:
                 await self._room.wait_for(lambda: self._end is not None or self._has_room(size))
         if self._end is not None and (opening or self._is_closed):
-            raise self._end
+            raise copy_of(self._end)
         if opening not in (0, self.opening):
             raise UnavailableError("the session broke meanwhile")
         if self._call is None or self._end is not None:
@@ -86,6 +92,22 @@ class Stream:
             return None
         return future.result()
 
+    async def drain(self) -> None:
+        """Sends nothing more, and waits until all is answered, at most as long as the connection
+        has patience.
+        """
+        if self._call is None or self._end is not None:
+            return
+        self._end, self._is_closed = UnavailableError("the session is closed"), True
+        self._requests.put_nowait(None)
+        async with self._room:
+            self._room.notify_all()
+            is_over = self._room.wait_for(lambda: not self._waiting)
+            try:
+                await asyncio.wait_for(is_over, self.connection.patience)
+            except asyncio.TimeoutError:
+                pass
+
     async def close(self) -> None:
         """Ends the stream: what is open is rolled back, what waits is told so."""
         await self._finish(UnavailableError("the session is closed"), closes=True)
@@ -100,16 +122,19 @@ class Stream:
         return few or not self._waiting
 
     def _open(self) -> None:
+        call = self.connection.open_stream("Session", None, None)
+        # It may be refused: only now the one that ended is forgotten.
         if self._end is not None:
-            self._requests, self._end = asyncio.Queue(), None
+            self._end = None
             self.opening += 1
-        self._call = self.connection.open_stream("Session", None, None)
+        self._call, self._requests = call, asyncio.Queue()
         self._tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._read())]
 
     async def _write(self) -> None:
         try:
-            while True:
-                await self._call.write(await self._requests.get())
+            while (request := await self._requests.get()) is not None:
+                await self._call.write(request)
+            await self._call.done_writing()
         except (grpc.RpcError, asyncio.InvalidStateError):
             pass  # the reader learns why
 
@@ -121,6 +146,8 @@ class Stream:
                 await self._take(answer)
         except grpc.RpcError as error:
             end = self.connection.explain_end(error)
+        except asyncio.CancelledError:
+            end = UnavailableError("the connection was closed")
         await self._finish(end)
 
     async def _take(self, answer: Any) -> None:
@@ -141,7 +168,7 @@ class Stream:
             self._tasks[0].cancel()  # the one that writes
         for future in waiting:
             if not future.done():
-                future.set_exception(end)
+                future.set_exception(copy_of(end))
                 future.exception()  # somebody may wait for it, nobody must
         async with self._room:
             self._room.notify_all()

@@ -60,7 +60,7 @@ class Watch(Generic[K, V]):
                         return
                 return
             except (OverloadedError, UnavailableError) as error:
-                if not await pauses.wait(error.retry_delay or 0.0):
+                if self._connection.is_closed or not await pauses.wait(error.retry_delay or 0.0):
                     raise
 
     async def _answers(self) -> AsyncIterator[Any]:
