@@ -46,8 +46,8 @@ def _free_port() -> int:
 
 
 class Server:
-    """A sopd of our own on free ports, with its data in a temporary folder. Databases may be in
-    `stores_root` and anywhere in the system's temporary folder.
+    """A sopd of our own on free ports, with all it keeps in `folder`. Databases may be in its
+    `stores_root` and in the `--stores-root` folders among `flags`.
     """
 
     def __init__(self, folder: Path, flags: Sequence[str] = ()) -> None:
@@ -74,7 +74,6 @@ class Server:
         """Starts it and waits until it answers."""
         command = [find_sopd(), "--data", str(self.folder / "data"), "--listen", self.address]
         command += ["--http", self.http_address, "--stores-root", str(self.stores_root)]
-        command += ["--stores-root", tempfile.gettempdir()]
         with open(self.folder / "sopd.log", "ab") as log:
             self._process = subprocess.Popen(
                 command + self._flags, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -122,9 +121,11 @@ class Server:
 
 @contextmanager
 def server(flags: Sequence[str] = ()) -> Iterator[Server]:
-    """A running private server, with more `flags` if wanted; stopped and removed afterwards."""
+    """A running private server, with more `flags` if wanted; stopped and removed afterwards.
+    Databases may be anywhere in the system's temporary folder.
+    """
     with tempfile.TemporaryDirectory(prefix="sop-server-") as folder:
-        running = Server(Path(folder), flags)
+        running = Server(Path(folder), ["--stores-root", tempfile.gettempdir(), *flags])
         running.start()
         try:
             yield running
