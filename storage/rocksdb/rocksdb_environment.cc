@@ -42,6 +42,8 @@ RocksDbEnvironment::RocksDbEnvironment(uint64_t memory_bytes, int background_thr
 void RocksDbEnvironment::AddTo(rocksdb::DBOptions* options) const {
   options->env = env_.get();
   options->max_background_jobs = background_threads_;
+  // Only one compaction at a time takes level 0 down, and it has most to do.
+  options->max_subcompactions = static_cast<uint32_t>(std::min(background_threads_, 4));
   options->write_buffer_manager = write_buffers_->budget;
 }
 

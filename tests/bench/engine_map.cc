@@ -27,6 +27,11 @@ constexpr int kBackgroundThreads = 2;
 // What stores keep in nodes unless they are told otherwise.
 constexpr size_t kInNodeBytes = 1024;
 
+// As the daemon shares its memory out.
+uint64_t StorageBytes(const MapOptions& options) {
+  return std::max(options.memory_bytes / 8 * 3, kMinStorageBytes);
+}
+
 template <typename T>
 T Value(absl::StatusOr<T> result) {
   Require(result.ok(), result.status().ToString());
@@ -71,7 +76,7 @@ class EngineReader : public MapReader {
 class EngineMap : public OrderedMap {
  public:
   explicit EngineMap(const MapOptions& options)
-      : environment_(std::max(options.memory_bytes / 2, kMinStorageBytes), kBackgroundThreads) {
+      : environment_(StorageBytes(options), kBackgroundThreads) {
     Require(options.memory_bytes > kMinStorageBytes, "too little memory to share");
     storage_ = Value(rocksdb_storage::RocksDbStorage::Open(
         {.path = options.folder, .apply = btree::Apply},
@@ -81,8 +86,7 @@ class EngineMap : public OrderedMap {
     engine.random = &base::SystemRandom();
     engine.files = &base::SystemFileSystem();
     engine.pool = &pool_;
-    engine.cache = std::make_shared<txn::CacheBudget>(
-        options.memory_bytes - std::max(options.memory_bytes / 2, kMinStorageBytes));
+    engine.cache = std::make_shared<txn::CacheBudget>(options.memory_bytes - StorageBytes(options));
     engine.spill_folder = storage_->spill_folder();
     engine.nodes.image_bytes = options.node_bytes;
     engine_ = Value(txn::Engine::Open(*storage_, engine));

@@ -61,6 +61,7 @@ class RowMap : public OrderedMap {
         rocksdb::NewLRUCache(options.memory_bytes, kCacheShardBits, false, kIndexShare);
     rocksdb::Options row;
     row.max_background_jobs = kBackgroundThreads;
+    row.max_subcompactions = kBackgroundThreads;
     row.write_buffer_manager =
         std::make_shared<rocksdb::WriteBufferManager>(write_buffer_bytes, cache);
     row.create_if_missing = true;

@@ -11,8 +11,8 @@ namespace sop::rocksdb_storage {
 
 // Another file system, whose logs of small synced records are quick to sync.
 //
-// The sync of a file that grew brings its new size to the disk too, through the journal of the file
-// system: one of 100 bytes takes half as long again as one of 100 bytes written over others. So
+// The sync of a file that grew brings its new size to the disk too, and the journal of the file
+// system if it has one: 100 bytes take half as long again as 100 bytes written over others. So
 // where syncs come every few kilobytes, zeros are written and synced ahead of the records, and the
 // records over them. It costs a second writing of the log, of which a sync writes whole blocks
 // anyway; where much is written between syncs, nothing is filled.
