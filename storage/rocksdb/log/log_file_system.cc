@@ -21,7 +21,7 @@ class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
       : FSWritableFileOwnerWrapper(std::move(file)), filling_(filling), zeros_(std::move(zeros)) {}
 
   IOStatus Append(const Slice& bytes, const IOOptions& options, IODebugContext* context) override {
-    if (end_ + bytes.size() > filled_ && !torn_) Consider(options, context);
+    if (end_ + bytes.size() > filled_ && fills_ && !torn_) Consider(options, context);
     IOStatus status = target()->Append(bytes, options, context);
     if (status.ok()) {
       end_ += bytes.size();
@@ -67,10 +67,11 @@ class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
     if (often) Fill(options, context);
   }
 
-  // A preparation: if it fails, the disk full perhaps, the log grows with its records.
+  // A preparation: if it fails, the disk full perhaps, this log grows with its records from there
+  // on.
   void Fill(const IOOptions& options, IODebugContext* context) {
     const uint64_t from = std::max(filled_, end_);
-    target()->PositionedAppend(*zeros_, from, options, context).PermitUncheckedError();
+    fills_ = target()->PositionedAppend(*zeros_, from, options, context).ok();
     filled_ = from + zeros_->size();
   }
 
@@ -78,6 +79,7 @@ class FilledLog : public rocksdb::FSWritableFileOwnerWrapper {
   const std::shared_ptr<const std::string> zeros_;
   uint64_t end_ = 0;     // of the records
   uint64_t filled_ = 0;  // zeros end here at the latest, if behind the records
+  bool fills_ = true;    // the last filling was whole: the file ends at max(filled_, end_)
   bool torn_ = false;    // part of a record may be behind `end_`
   uint64_t counted_from_ = 0;
   std::atomic<uint64_t> syncs_{0};

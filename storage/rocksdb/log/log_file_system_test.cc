@@ -141,6 +141,11 @@ TEST_F(LogFileSystemTest, AFailedFillingIsNoFailedRecord) {
   EXPECT_EQ(disk_.struck(), 1U);
   EXPECT_EQ(Count(DiskOperation::Kind::kOverwrite, 0), 0U);
   ExpectRecovered(disk_.state(), database.tail(), database.tail());
+  // Nor is anything filled where it would have ended.
+  AppendSynced(database, 100, LogFilling().synced_bytes * 3 / 4);
+  EXPECT_GT(BytesOf(disk_.state(), NewestLog(disk_.state())).size(), LogFilling().fill_bytes);
+  EXPECT_FALSE(IsFilled(disk_.state()));
+  ExpectRecovered(disk_.state(), database.tail(), database.tail());
 }
 
 // RocksDB's own files remember what was filled last as their size, and are cut to it.

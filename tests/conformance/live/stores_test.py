@@ -47,6 +47,18 @@ class StoresTest(LiveCase):
                 paged = self.listed(page_size=size)
                 self.assertEqual(list(paged.items()), list(everything.items()))
 
+    def test_a_new_store_has_its_id_from_the_commit(self) -> None:
+        token = self.begin()
+        made = self.btrees.CreateBtree(btree_pb2.CreateBtreeRequest(store="id made", transaction_id=token))
+        self.assertEqual(made.store.id, 0)
+        self.assertEqual(self.describe("id made", transaction_id=token).id, 0)
+        self.commit(token)
+        first = self.describe("id made").id
+        self.assertGreater(first, 0)
+        self.remove("id made")
+        self.create("id made")
+        self.assertGreater(self.describe("id made").id, first)
+
     def test_a_transaction_lists_its_snapshot_and_its_own_changes(self) -> None:
         for name in ("tx kept", "tx removed"):
             self.create(name)
