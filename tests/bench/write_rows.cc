@@ -34,7 +34,8 @@ uint64_t Rivals::Calibrate(const Scale& scale, CommitLoad* load) {
   const double our_seconds = 1 / RunCommits(*ours, *load);
   const double rival_seconds = 1 / RunCommits(*rival, *load);
   load->first += kCalibrationTransactions * load->items;
-  const double items = 2 * scale.slice_seconds / (our_seconds + rival_seconds);
+  const double items = std::min(2 * scale.slice_seconds / (our_seconds + rival_seconds),
+                                static_cast<double>(scale.slice_items));
   load->transactions =
       std::max(kCalibrationTransactions, static_cast<uint64_t>(items / load->items));
   return kCalibrationTransactions * load->items;
