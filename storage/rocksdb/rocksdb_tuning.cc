@@ -17,6 +17,8 @@ namespace {
 
 constexpr uint64_t kKiB = 1024;
 constexpr uint64_t kMiB = 1024 * kKiB;
+// Each compaction of level 0 writes every node that changed since the one before it.
+constexpr int kNodeFilesInLevel0 = 8;
 // Values from this size on are written to blob files; what is shorter is inline in nodes anyway.
 constexpr uint64_t kMinBlobBytes = kKiB;
 
@@ -61,7 +63,9 @@ rocksdb::ColumnFamilyOptions NodesFamily(const RocksDbEnvironment& environment,
   family.compression_per_level.assign(7, family.compression);
   family.compression_per_level[0] = rocksdb::kNoCompression;
   family.target_file_size_base = 64 * kMiB;
-  family.max_bytes_for_level_base = std::max(256 * kMiB, 4 * family.write_buffer_size);
+  family.level0_file_num_compaction_trigger = kNodeFilesInLevel0;
+  family.max_bytes_for_level_base =
+      std::max(256 * kMiB, kNodeFilesInLevel0 * family.write_buffer_size);
   // Half an image: a cold read of a node fetches that node only.
   family.table_factory.reset(
       rocksdb::NewBlockBasedTableFactory(TableOptions(environment, 8 * kKiB)));

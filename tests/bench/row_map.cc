@@ -72,7 +72,8 @@ class RowMap : public OrderedMap {
     row.write_buffer_size = std::clamp<uint64_t>(write_buffer_bytes / 4, 4 * kMiB, 256 * kMiB);
     row.max_write_buffer_number = 4;
     row.target_file_size_base = 64 * kMiB;
-    row.max_bytes_for_level_base = std::max(256 * kMiB, 4 * row.write_buffer_size);
+    row.level0_file_num_compaction_trigger = 8;
+    row.max_bytes_for_level_base = std::max(256 * kMiB, 8 * row.write_buffer_size);
     row.level_compaction_dynamic_level_bytes = true;
     row.compression = rocksdb::kLZ4Compression;
     rocksdb::BlockBasedTableOptions table;
