@@ -91,11 +91,12 @@ void MeasureReads(const ServerScale& at) {
 }
 
 void MeasureDurable(const ServerScale& at) {
-  const SopdProcess server(
-      {.program = at.program, .folder = EmptyFolder(at.scale, "server-durable")});
+  const SopdProcess server({.program = at.program,
+                            .folder = EmptyFolder(at.scale, "server-durable"),
+                            .memory_bytes = at.scale.write_memory});
   ServerClient(server).CreateStore();
   const auto raw = OpenRowMap(
-      {.folder = EmptyFolder(at.scale, "server-raw"), .memory_bytes = uint64_t{512} << 20});
+      {.folder = EmptyFolder(at.scale, "server-raw"), .memory_bytes = at.scale.write_memory});
   std::atomic<uint64_t> next{0};
   const auto execute = [&](ServerClient& client, int) {
     while (!client.Execute(next.fetch_add(10), 10)) {
@@ -199,7 +200,8 @@ int Run(std::vector<std::string> arguments) {
   const ServerScale at = {.scale = {.folder = arguments[0],
                                     .slices = quick ? 5 : 10,
                                     .slice_seconds = quick ? 0.4 : 6.0,
-                                    .read_items = quick ? 200'000u : 1'500'000u},
+                                    .read_items = quick ? 200'000u : 1'500'000u,
+                                    .write_memory = (quick ? uint64_t{512} : 4096) << 20},
                           .program = arguments[2]};
   const RowGroups groups = {
       {"server-reads", [&] { MeasureReads(at); }},
