@@ -17,8 +17,10 @@ namespace {
 
 constexpr uint64_t kKiB = 1024;
 constexpr uint64_t kMiB = 1024 * kKiB;
-// Each compaction of level 0 writes every node that changed since the one before it.
-constexpr int kNodeFilesInLevel0 = 8;
+// Each compaction of level 0 writes every node that changed since the one before it, so it waits
+// for some files. Where memory is short, reads would not find the indexes of so many cached.
+int NodeFilesInLevel0(uint64_t write_buffer_size) { return write_buffer_size >= 32 * kMiB ? 8 : 4; }
+
 // Values from this size on are written to blob files; what is shorter is inline in nodes anyway.
 constexpr uint64_t kMinBlobBytes = kKiB;
 
@@ -63,9 +65,9 @@ rocksdb::ColumnFamilyOptions NodesFamily(const RocksDbEnvironment& environment,
   family.compression_per_level.assign(7, family.compression);
   family.compression_per_level[0] = rocksdb::kNoCompression;
   family.target_file_size_base = 64 * kMiB;
-  family.level0_file_num_compaction_trigger = kNodeFilesInLevel0;
+  family.level0_file_num_compaction_trigger = NodeFilesInLevel0(family.write_buffer_size);
   family.max_bytes_for_level_base =
-      std::max(256 * kMiB, kNodeFilesInLevel0 * family.write_buffer_size);
+      std::max(256 * kMiB, family.level0_file_num_compaction_trigger * family.write_buffer_size);
   // Half an image: a cold read of a node fetches that node only.
   family.table_factory.reset(
       rocksdb::NewBlockBasedTableFactory(TableOptions(environment, 8 * kKiB)));
