@@ -119,7 +119,8 @@ class TreeOracleTest : public testing::TestWithParam<Shape> {
 
   void Store(const std::vector<TreeWrite>& writes) {
     TreeWriter::Options options;
-    options.limits = {GetParam().image_bytes, GetParam().slots};
+    options.limits = {GetParam().image_bytes, GetParam().slots,
+                      static_cast<uint32_t>(1 + sequence_.value / 64 % 4)};
     options.sequence = sequence_;
     const auto next = [this] { return NodeId{++next_node_}; };
     TreeWriter writer(warm_, next, options);
@@ -289,6 +290,40 @@ TEST(TreeWriterTest, KeysInOrderFillTheirLeaves) {
     bytes += node->image().size();
   }
   EXPECT_GT(bytes / leaves, 13U * 1024);
+}
+
+TEST(TreeWriterTest, NodesAreStoredWholeByTheShareOfTheirDeltas) {
+  const auto whole_among_updates = [](uint32_t delta_share) {
+    WarmSource source;
+    uint64_t next_node = 1;
+    int whole = 0;
+    const std::string value(100, 'v');
+    for (uint64_t i = 0; i < 2'000; ++i) {
+      const std::string key = fmt::format("{:02}", i % 50);
+      TreeWrite write;
+      write.key = key;
+      write.sequence = Sequence{i + 1};
+      write.item.value = value;
+      TreeWriter::Options options;
+      options.limits.delta_share = delta_share;
+      options.sequence = write.sequence;
+      const auto next = [&] { return NodeId{++next_node}; };
+      TreeWriter writer(source, next, options);
+      auto changes = writer.Write(kTree, std::span(&write, 1));
+      EXPECT_TRUE(changes.ok());
+      for (auto& [id, result] : changes->nodes) {
+        if (i >= 50 && result.action == NodeAction::kPut) ++whole;
+        source.nodes[id] = result.version;
+      }
+    }
+    return whole;
+  };
+  // About 40 times the size of the leaf is updated.
+  const int once = whole_among_updates(1);
+  EXPECT_GT(once, 20);
+  EXPECT_LT(once, 60);
+  EXPECT_LT(whole_among_updates(4), once / 2);
+  EXPECT_GT(whole_among_updates(4), once / 6);
 }
 
 TEST(TreeWriterTest, LeafSequenceMovesOnlyWithItsOwnKeys) {

@@ -213,7 +213,7 @@ absl::Status TreeWriter::WriteLeaf(const Leaf& leaf, std::span<const TreeWrite> 
   } else {
     change.underfull = change.count_change < 0 && IsSmall(*grown);
     NodeResult& result = changes_.nodes[leaf.id];
-    if (grown->delta_bytes() > grown->size_bound()) {
+    if (grown->delta_bytes() > options_.limits.delta_share * grown->size_bound()) {
       result = {NodeVersion::Folded(*grown, 0), NodeAction::kPut, {}};
     } else {
       result = {std::move(grown), NodeAction::kMerge, std::move(bytes)};
@@ -335,7 +335,7 @@ bool TreeWriter::LinkSiblings(NodeId id, const InnerWork& work) {
                                         static_cast<uint32_t>(delta_bytes)};
   auto image = SpliceInner(node.image(), links, stamps);
   if (!image.has_value() || image->size() > options_.limits.image_bytes ||
-      delta_bytes > image->size()) {
+      delta_bytes > options_.limits.delta_share * image->size()) {
     return false;
   }
   std::vector<uint64_t> counts = node.CopyCounts();
@@ -503,7 +503,8 @@ std::vector<TreeWriter::NodePart> TreeWriter::PutEntries(NodeId id, const NodeEn
     NodeImageBuilder::Stamps stamps{options_.sequence, options_.sequence, 0};
     std::string bytes = entries.BuildImage(begin, end, stamps);
     const uint64_t with_delta = delta.has_value() ? delta_bytes + delta->size() : 0;
-    if (i == 0 && !root_grows && delta.has_value() && with_delta <= bytes.size()) {
+    if (i == 0 && !root_grows && delta.has_value() &&
+        with_delta <= options_.limits.delta_share * bytes.size()) {
       stamps.delta_bytes = static_cast<uint32_t>(with_delta);
       bytes = entries.BuildImage(begin, end, stamps);
       changes_.nodes[part.node] = {NodeVersion::FromImage(NodeImage::Adopt(std::move(bytes))),

@@ -40,6 +40,8 @@ class CacheBudget {
   size_t used_bytes() const {
     return static_cast<size_t>(std::max<int64_t>(0, used_.load(std::memory_order_relaxed)));
   }
+  // There is hardly room for more.
+  bool NearlyFull() const;
   size_t limit_bytes() const { return static_cast<size_t>(limit_); }
 
   // Drops what exceeds the budget, and moves an eighth of what caches have above their share of
@@ -57,9 +59,8 @@ class CacheBudget {
 
   void Join(NodeCache& cache) SOP_EXCLUDES(mu_);
   void Leave(NodeCache& cache) SOP_EXCLUDES(mu_);
-  // Bytes that must go, and whether there is hardly room for more.
+  // Bytes that must go.
   int64_t Excess() const;
-  bool NearlyFull() const;
 
   const int64_t limit_;
   const std::shared_ptr<base::MemoryBudget> whole_;

@@ -80,6 +80,8 @@ class NodeCache {
   };
   Counters counters();
 
+  // Entries are dropped, or soon will be.
+  bool NearlyFull() const { return budget_->NearlyFull(); }
   // What its entries take.
   int64_t charged_bytes() const { return charged_.load(std::memory_order_relaxed); }
   // Drops what was not used lately until at most `target_bytes` are left, or nothing that may go.

@@ -14,6 +14,9 @@ namespace sop::btree {
 struct NodeLimits {
   size_t image_bytes = 16 * 1024;  // what a full node aims at; one huge item may exceed it
   uint32_t slots = 20'000;         // most items of a leaf; at least 2
+  // A node is stored whole once its deltas since then have so many times its size. More writes less
+  // and leaves more for a cold read to put together.
+  uint32_t delta_share = 1;
 };
 
 // The entries of one or more nodes of a level, taken apart so that they can be divided anew. Keys

@@ -17,6 +17,8 @@ namespace {
 
 // Net writes, deltas and the record of a group, as a multiple of keys and values (measured).
 constexpr int64_t kGroupBytesPerWrittenByte = 3;
+// While the cache holds all that is used, few nodes are put together by cold reads.
+constexpr uint32_t kDeltaShareWhileCached = 4;
 
 }  // namespace
 
@@ -339,9 +341,11 @@ std::optional<CommitBuilder::Finished> Committer::Build(Requests requests,
                                                         Requests* left) {
   while (!requests.empty()) {
     const TreeId next_tree_id = build_state_.next_tree_id;
+    btree::NodeLimits limits = options_.nodes;
+    if (!cache_.NearlyFull()) limits.delta_share = kDeltaShareWhileCached;
     CommitBuilder builder(
-        {head_, window_, recent_, unpublished, built_tail_, options_.nodes,
-         storage_.log().WantsWrites(), reserved_.get(), absl::ToUnixMillis(options_.clock->Now())},
+        {head_, window_, recent_, unpublished, built_tail_, limits, storage_.log().WantsWrites(),
+         reserved_.get(), absl::ToUnixMillis(options_.clock->Now())},
         build_state_);
     Requests added;
     Stopwatch stopwatch(*this);
