@@ -258,9 +258,35 @@ INSTANTIATE_TEST_SUITE_P(Shapes, TreeOracleTest,
                                          Shape{16384, 20000, 15000, 40, 1000, 300},
                                          Shape{2048, 16, 400, 1500, 6000, 10}));
 
-TEST(TreeWriterTest, KeysInOrderFillTheirLeaves) {
+// A tree as a committer writes it, for tests of the writer alone.
+struct WrittenTree {
+  void Write(std::span<const TreeWrite> writes, const TreeWriter::Options& options) {
+    const auto next = [this] { return NodeId{++next_node}; };
+    TreeWriter writer(source, next, options);
+    auto changes = writer.Write(kTree, writes);
+    ASSERT_TRUE(changes.ok()) << changes.status();
+    for (auto& [id, result] : changes->nodes) {
+      if (result.action == NodeAction::kPut) ++stored_whole;
+      source.nodes[id] = result.version;
+    }
+  }
+  void WriteOne(std::string_view key, Sequence sequence, size_t value_size,
+                const NodeLimits& limits = {}) {
+    const std::string value(value_size, 'v');
+    TreeWrite write;
+    write.key = key;
+    write.sequence = sequence;
+    write.item.value = value;
+    Write(std::span(&write, 1), {limits, sequence});
+  }
+
   WarmSource source;
   uint64_t next_node = 1;
+  int stored_whole = 0;
+};
+
+TEST(TreeWriterTest, KeysInOrderFillTheirLeaves) {
+  WrittenTree tree;
   std::vector<std::string> keys;
   for (int i = 0; i < 20000; ++i) keys.push_back(fmt::format("{:08}", i));
   const std::string value(50, 'v');
@@ -274,17 +300,11 @@ TEST(TreeWriterTest, KeysInOrderFillTheirLeaves) {
       write.item.value = value;
       writes.push_back(write);
     }
-    TreeWriter::Options options;
-    options.sequence = sequence;
-    const auto next = [&] { return NodeId{++next_node}; };
-    TreeWriter writer(source, next, options);
-    auto changes = writer.Write(kTree, writes);
-    ASSERT_TRUE(changes.ok());
-    for (auto& [id, result] : changes->nodes) source.nodes[id] = result.version;
+    tree.Write(writes, {{}, sequence});
   }
   size_t leaves = 0;
   size_t bytes = 0;
-  for (const auto& [id, node] : source.nodes) {
+  for (const auto& [id, node] : tree.source.nodes) {
     if (!node->is_leaf()) continue;
     ++leaves;
     bytes += node->image().size();
@@ -294,29 +314,14 @@ TEST(TreeWriterTest, KeysInOrderFillTheirLeaves) {
 
 TEST(TreeWriterTest, NodesAreStoredWholeByTheShareOfTheirDeltas) {
   const auto whole_among_updates = [](uint32_t delta_share) {
-    WarmSource source;
-    uint64_t next_node = 1;
-    int whole = 0;
-    const std::string value(100, 'v');
+    WrittenTree tree;
+    NodeLimits limits;
+    limits.delta_share = delta_share;
     for (uint64_t i = 0; i < 2'000; ++i) {
-      const std::string key = fmt::format("{:02}", i % 50);
-      TreeWrite write;
-      write.key = key;
-      write.sequence = Sequence{i + 1};
-      write.item.value = value;
-      TreeWriter::Options options;
-      options.limits.delta_share = delta_share;
-      options.sequence = write.sequence;
-      const auto next = [&] { return NodeId{++next_node}; };
-      TreeWriter writer(source, next, options);
-      auto changes = writer.Write(kTree, std::span(&write, 1));
-      EXPECT_TRUE(changes.ok());
-      for (auto& [id, result] : changes->nodes) {
-        if (i >= 50 && result.action == NodeAction::kPut) ++whole;
-        source.nodes[id] = result.version;
-      }
+      tree.WriteOne(fmt::format("{:02}", i % 50), Sequence{i + 1}, 100, limits);
+      if (i == 49) tree.stored_whole = 0;
     }
-    return whole;
+    return tree.stored_whole;
   };
   // About 40 times the size of the leaf is updated.
   const int once = whole_among_updates(1);
@@ -327,27 +332,14 @@ TEST(TreeWriterTest, NodesAreStoredWholeByTheShareOfTheirDeltas) {
 }
 
 TEST(TreeWriterTest, LeafSequenceMovesOnlyWithItsOwnKeys) {
-  WarmSource source;
-  uint64_t next_node = 1;
-  const auto write_one = [&](std::string_view key, Sequence sequence, size_t value_size) {
-    const std::string value(value_size, 'v');
-    TreeWrite write;
-    write.key = key;
-    write.sequence = sequence;
-    write.item.value = value;
-    TreeWriter::Options options;
-    options.sequence = sequence;
-    const auto next = [&] { return NodeId{++next_node}; };
-    TreeWriter writer(source, next, options);
-    auto changes = writer.Write(kTree, std::span(&write, 1));
-    ASSERT_TRUE(changes.ok());
-    for (auto& [id, result] : changes->nodes) source.nodes[id] = result.version;
-  };
-  for (uint64_t i = 0; i < 100; ++i) write_one(fmt::format("{:03}", i), Sequence{i + 1}, 1000);
-  Cursor first(source, kTree);
+  WrittenTree tree;
+  for (uint64_t i = 0; i < 100; ++i) {
+    tree.WriteOne(fmt::format("{:03}", i), Sequence{i + 1}, 1000);
+  }
+  Cursor first(tree.source, kTree);
   ASSERT_TRUE(first.SeekToFirst().ok());
   const Sequence before = first.leaf()->sequence();
-  write_one("099", Sequence{1000}, 10);
+  tree.WriteOne("099", Sequence{1000}, 10);
   ASSERT_TRUE(first.SeekToFirst().ok());
   EXPECT_EQ(first.leaf()->sequence(), before);
   ASSERT_TRUE(first.SeekToLast().ok());

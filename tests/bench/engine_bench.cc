@@ -26,7 +26,6 @@ Scale QuickScale(const std::string& folder) {
   return {.folder = folder,
           .slices = 5,
           .slice_seconds = 0.4,
-          .slice_items = 1'000'000,
           .read_items = 4'000'000,
           .kill_items = 500'000,
           .write_memory = 1024 * kMiB};
@@ -36,7 +35,6 @@ Scale FullScale(const std::string& folder) {
   return {.folder = folder,
           .slices = 8,
           .slice_seconds = 8,
-          .slice_items = 1'000'000,
           .read_items = 10'000'000,
           .kill_items = 10'000'000,
           .write_memory = 4096 * kMiB};

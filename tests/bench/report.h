@@ -32,7 +32,6 @@ struct Scale {
   std::string folder;         // emptied before each row
   int slices = 5;             // of each side of a row
   double slice_seconds = 1;   // of a slice, on average over both sides
-  uint64_t slice_items = 0;   // written in a slice at most
   uint64_t read_items = 0;    // of the rows that read
   uint64_t kill_items = 0;    // there when the process is killed
   uint64_t write_memory = 0;  // bytes, of each side of the rows that write

@@ -72,10 +72,12 @@ class RowMap : public OrderedMap {
     row.write_buffer_size = std::clamp<uint64_t>(write_buffer_bytes / 4, 4 * kMiB, 256 * kMiB);
     row.max_write_buffer_number = 4;
     row.target_file_size_base = 64 * kMiB;
-    row.level0_file_num_compaction_trigger = 8;
+    row.level0_file_num_compaction_trigger = row.write_buffer_size >= 32 * kMiB ? 8 : 4;
     row.max_bytes_for_level_base = std::max(256 * kMiB, 8 * row.write_buffer_size);
     row.level_compaction_dynamic_level_bytes = true;
     row.compression = rocksdb::kLZ4Compression;
+    row.compression_per_level.assign(7, row.compression);
+    row.compression_per_level[0] = rocksdb::kNoCompression;
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = cache;
     table.block_size = 4 * 1024;

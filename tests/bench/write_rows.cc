@@ -13,6 +13,8 @@ namespace sop::bench {
 namespace {
 
 constexpr uint64_t kCalibrationTransactions = 4096;
+// Of a slice, so that the memory of the full mode holds what its slices insert.
+constexpr double kMostItems = 1'000'000;
 
 // Both sides of a row, on the same items.
 struct Rivals {
@@ -34,8 +36,8 @@ uint64_t Rivals::Calibrate(const Scale& scale, CommitLoad* load) {
   const double our_seconds = 1 / RunCommits(*ours, *load);
   const double rival_seconds = 1 / RunCommits(*rival, *load);
   load->first += kCalibrationTransactions * load->items;
-  const double items = std::min(2 * scale.slice_seconds / (our_seconds + rival_seconds),
-                                static_cast<double>(scale.slice_items));
+  const double items =
+      std::min(2 * scale.slice_seconds / (our_seconds + rival_seconds), kMostItems);
   load->transactions =
       std::max(kCalibrationTransactions, static_cast<uint64_t>(items / load->items));
   return kCalibrationTransactions * load->items;
