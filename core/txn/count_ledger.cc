@@ -203,6 +203,18 @@ void CountLedger::Complete(const Node& node, const Span& span, std::span<const N
   }
 }
 
+std::optional<Sequence> CountLedger::StoredAsOf(const Node& node, Sequence folded) const {
+  base::ReaderLock lock(mu_);
+  if (folded < unnoted_through_) return std::nullopt;
+  const auto it = nodes_.find(Key{node.tree, node.inner});
+  if (it == nodes_.end()) return folded;
+  for (auto entry = it->second.rbegin(); entry != it->second.rend(); ++entry) {
+    if (entry->sequence <= folded) break;
+    if (entry->child.value == 0) return entry->sequence;
+  }
+  return folded;
+}
+
 std::vector<CountLedger::Node> CountLedger::InnerNodes(const Span& span) const {
   base::ReaderLock lock(mu_);
   std::vector<Node> nodes;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -84,6 +85,11 @@ class CountLedger {
   // Adds to `counts[i]` what happened in `span` below `children[i]` of the node.
   void Complete(const Node& node, const Span& span, std::span<const NodeId> children,
                 std::span<uint64_t> counts) const SOP_EXCLUDES(mu_);
+
+  // As of which commit the node's counts are in storage, where every record up to `folded` is
+  // folded and the node has changed since. Nothing if an image may have been written that nobody
+  // noted.
+  std::optional<Sequence> StoredAsOf(const Node& node, Sequence folded) const SOP_EXCLUDES(mu_);
 
   // Nodes that a record in `span` touches.
   std::vector<Node> InnerNodes(const Span& span) const SOP_EXCLUDES(mu_);

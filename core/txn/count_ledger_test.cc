@@ -124,6 +124,28 @@ class LedgerOracle {
   uint64_t tail_ = 0;
 };
 
+TEST(CountLedgerTest, StoredCountsAreThoseOfTheLastFoldingOrImage) {
+  CountLedger ledger;
+  const CountLedger::Node node = {TreeId{1}, NodeId{2}};
+  const auto add = [&](uint64_t sequence) {
+    const TreeCountChange change = Change(1, 2, 3, 1);
+    ledger.Add(Sequence{sequence}, {&change, 1});
+  };
+  add(5);
+  EXPECT_EQ(ledger.StoredAsOf(node, Sequence{0}), Sequence{0});
+  EXPECT_EQ(ledger.StoredAsOf(node, Sequence{4}), Sequence{4});
+  ledger.NoteImage(Sequence{5}, node);
+  add(6);
+  add(7);
+  EXPECT_EQ(ledger.StoredAsOf(node, Sequence{4}), Sequence{5});
+  EXPECT_EQ(ledger.StoredAsOf(node, Sequence{6}), Sequence{6}) << "folded since";
+  ledger.DropAbove(Sequence{4});
+  EXPECT_EQ(ledger.StoredAsOf(node, Sequence{4}), Sequence{4}) << "the image was not written";
+  ledger.AssumeImages(Sequence{9});
+  EXPECT_EQ(ledger.StoredAsOf(node, Sequence{8}), std::nullopt);
+  EXPECT_EQ(ledger.StoredAsOf(node, Sequence{9}), Sequence{9});
+}
+
 TEST(CountLedgerTest, SaysWhatAPlainListSays) {
   const uint64_t seed = TestSeed(5);
   for (uint64_t i = 0; i < 50 && !testing::Test::HasFailure(); ++i) {

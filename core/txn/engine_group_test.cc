@@ -284,6 +284,7 @@ TEST_F(EngineGroupTest, RefusedFoldSaysSoAndTheNextFoldsEverything) {
 TEST_F(EngineGroupTest, FoldThatCannotReadANodeLosesNoCounts) {
   PutMany(0, 60);
   ASSERT_GT(CountRows(), 0U);
+  OpenAgain();  // with nothing cached
   Arm(memory::FaultPoint::kReadNode, Reason::kUnavailable);
   EXPECT_EQ(ReasonOf(engine_->Fold()), Reason::kUnavailable);
   OpenAgain();
@@ -291,6 +292,18 @@ TEST_F(EngineGroupTest, FoldThatCannotReadANodeLosesNoCounts) {
   ASSERT_TRUE(engine_->Fold().ok());
   OpenAgain();
   EXPECT_EQ(CountAll(), 60U);
+}
+
+TEST_F(EngineGroupTest, FoldReadsNoNodeThatIsCached) {
+  PutMany(0, 60);
+  ASSERT_TRUE(engine_->Fold().ok());
+  PutMany(60, 120);
+  ASSERT_GT(CountRows(), 0U);
+  const uint64_t read = faulty_->Calls(memory::FaultPoint::kReadNode);
+  ASSERT_TRUE(engine_->Fold().ok());
+  EXPECT_EQ(faulty_->Calls(memory::FaultPoint::kReadNode), read);
+  OpenAgain();
+  EXPECT_EQ(CountAll(), 120U);
 }
 
 TEST_F(EngineGroupTest, SnapshotsDoNotPileUpBehindAnOldOne) {

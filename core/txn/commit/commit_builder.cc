@@ -500,7 +500,8 @@ void CommitBuilder::AddChanges(TreeId tree, btree::TreeChanges changes, Finished
       group_->record.nodes.push_back(std::move(change));
     }
     const bool unread = result.version == nullptr && result.action == NodeAction::kMerge;
-    if (!unread) finished->nodes.push_back({tree, id, std::move(result.version)});
+    const bool whole = result.action == NodeAction::kPut;
+    if (!unread) finished->nodes.push_back({tree, id, std::move(result.version), whole});
   }
   for (const btree::CountChange& change : changes.counts) {
     finished->counts.push_back({tree, change});

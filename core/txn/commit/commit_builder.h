@@ -83,6 +83,7 @@ class CommitBuilder {
     TreeId tree;
     NodeId node;
     btree::NodeRef version;
+    bool whole;  // the record has its image, not a delta
   };
   struct Finished {
     std::unique_ptr<CommitGroup> group;

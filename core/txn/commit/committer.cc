@@ -388,8 +388,7 @@ std::shared_ptr<CommitGroup> Committer::Install(CommitBuilder::Finished finished
   std::shared_ptr<CommitGroup> group = std::move(finished.group);
   ledger_.Add(group->last, finished.counts);
   for (CommitBuilder::Node& node : finished.nodes) {
-    if (node.version != nullptr && !node.version->is_leaf() &&
-        node.version->image().counts_sequence() == group->last) {
+    if (node.whole && !node.version->is_leaf()) {
       ledger_.NoteImage(group->last, {node.tree, node.node});
     }
     cache_.Install(node.tree, node.node, group->last, std::move(node.version));

@@ -128,6 +128,12 @@ class Committer {
   absl::Status StartFeeds(const persistence::StorageSnapshot& snapshot);
   void AddFeedRows(CommitGroup& group);
   absl::StatusOr<CommitBuilder::Finished> BuildFold();
+  // An inner node as a snapshot sees it in storage; no children if it has none there.
+  struct StoredInner {
+    std::vector<NodeId> children;
+    Sequence counts_sequence;  // as of which its counts are
+  };
+  absl::StatusOr<StoredInner> FindInner(const CountLedger::Node& node, const Snapshot& snapshot);
   absl::Status FoldNode(const CountLedger::Node& node, const Snapshot& snapshot,
                         persistence::CommitRecord* record);
 

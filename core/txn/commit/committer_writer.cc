@@ -316,21 +316,44 @@ absl::StatusOr<CommitBuilder::Finished> Committer::BuildFold() {
 
 // A node that is gone, or damaged, has no counts to keep. One that cannot be read now has: its
 // count records must not go.
+absl::StatusOr<Committer::StoredInner> Committer::FindInner(const CountLedger::Node& node,
+                                                            const Snapshot& snapshot) {
+  StoredInner found;
+  btree::NodeRef version;
+  const auto stored = ledger_.StoredAsOf(node, folded_through_);
+  if (stored.has_value() && cache_.Find(node.tree, node.inner, snapshot.sequence(), &version)) {
+    // Most are there, and to put one together from its deltas costs a hundred times as much.
+    if (version == nullptr || version->is_leaf()) return found;
+    found.counts_sequence = *stored;
+    found.children.resize(version->children());
+    for (uint32_t slot = 0; slot < version->children(); ++slot) {
+      found.children[slot] = version->child(slot);
+    }
+    return found;
+  }
+  SOP_ASSIGN_OR_RETURN(auto bytes, snapshot.storage().ReadNode(node.tree, node.inner));
+  if (!bytes.has_value()) return found;
+  const auto image = btree::NodeImage::Parse(*std::move(bytes));
+  if (!image.ok() || (*image)->is_leaf()) return found;
+  found.counts_sequence = (*image)->counts_sequence();
+  found.children.resize((*image)->slots());
+  for (uint32_t slot = 0; slot < (*image)->slots(); ++slot) {
+    found.children[slot] = (*image)->child(slot).child;
+  }
+  return found;
+}
+
 absl::Status Committer::FoldNode(const CountLedger::Node& node, const Snapshot& snapshot,
                                  persistence::CommitRecord* record) {
-  SOP_ASSIGN_OR_RETURN(auto bytes, snapshot.storage().ReadNode(node.tree, node.inner));
-  if (!bytes.has_value()) return absl::OkStatus();
-  const auto image = btree::NodeImage::Parse(*std::move(bytes));
-  if (!image.ok() || (*image)->is_leaf()) return absl::OkStatus();
-  const uint32_t slots = (*image)->slots();
-  std::vector<NodeId> children(slots);
-  std::vector<uint64_t> growth(slots, 0);
-  for (uint32_t slot = 0; slot < slots; ++slot) children[slot] = (*image)->child(slot).child;
-  ledger_.Complete(node, {(*image)->counts_sequence(), snapshot.sequence()}, children, growth);
+  SOP_ASSIGN_OR_RETURN(const StoredInner inner, FindInner(node, snapshot));
+  const std::vector<NodeId>& children = inner.children;
+  if (children.empty()) return absl::OkStatus();
+  std::vector<uint64_t> growth(children.size(), 0);
+  ledger_.Complete(node, {inner.counts_sequence, snapshot.sequence()}, children, growth);
   btree::DeltaView delta;
   delta.sequence = record->last;
   delta.counts_sequence = snapshot.sequence();
-  for (uint32_t slot = 0; slot < slots; ++slot) {
+  for (size_t slot = 0; slot < children.size(); ++slot) {
     if (growth[slot] == 0) continue;
     btree::DeltaOperation operation;
     operation.kind = btree::DeltaKind::kCounts;
@@ -338,7 +361,7 @@ absl::Status Committer::FoldNode(const CountLedger::Node& node, const Snapshot& 
     operation.amount = static_cast<int64_t>(growth[slot]);
     delta.operations.push_back(operation);
   }
-  if (delta.operations.empty() && !children.empty()) {
+  if (delta.operations.empty()) {
     // Nothing changed in the end; this says that the image's counts are those of the folding.
     btree::DeltaOperation none;
     none.kind = btree::DeltaKind::kCounts;
