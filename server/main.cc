@@ -36,8 +36,8 @@ namespace {
 constexpr double kStorageShare = 3.0 / 8;
 constexpr double kWindowsShare = 1.0 / 16;
 
-// From here on the process has memory by huge pages.
-constexpr int64_t kLeastForHugePages = int64_t{1} << 30;
+// From here on the process has memory by huge pages, and keeps what is unused for longer.
+constexpr int64_t kLeastForAmpleMemory = int64_t{1} << 30;
 
 size_t Share(const config::ServerOptions& options, double share) {
   return static_cast<size_t>(static_cast<double>(options.memory_bytes) * share);
@@ -260,6 +260,10 @@ int main(int argc, char** argv) {
     std::fputs(line->text->c_str(), stdout);
     return 0;
   }
-  if (line->options.memory_bytes < sop::kLeastForHugePages) sop::load::AvoidHugePages();
+  if (line->options.memory_bytes < sop::kLeastForAmpleMemory) {
+    sop::load::AvoidHugePages();
+  } else {
+    sop::load::KeepUnusedLonger();
+  }
   return sop::Serve(line->options);
 }

@@ -5,6 +5,9 @@
 
 #include <cstddef>
 #include <cstdio>
+#include <string>
+
+#include "fmt/format.h"
 
 // jemalloc's, if it is linked: builds with sanitizers have another allocator.
 extern "C" int mallctl(const char* name, void* read, size_t* read_size, void* write,
@@ -12,12 +15,13 @@ extern "C" int mallctl(const char* name, void* read, size_t* read_size, void* wr
 
 // Read by jemalloc when the process starts. Unused pages go back to the kernel after a second, from
 // a thread that costs no request any time. Few arenas: each keeps pages of its own. Huge pages:
-// nodes are found all over the memory, and each step into a small page costs a search for it.
+// nodes are found all over the memory, and each step into a small page costs a search for it. No
+// special treatment of what is large: it would go back at once.
 extern "C" {
 extern const char* malloc_conf;
 const char* malloc_conf =
     "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,narenas:4,thp:always,"
-    "metadata_thp:disabled";
+    "metadata_thp:disabled,oversize_threshold:0";
 }
 
 namespace sop::load {
@@ -52,6 +56,21 @@ ProcessMemory MeasureProcess() {
   memory.allocated = AllocatorGauge("stats.allocated");
   memory.allocator_resident = AllocatorGauge("stats.resident");
   return memory;
+}
+
+void KeepUnusedLonger() {
+  constexpr ptrdiff_t kMillis = 10'000;
+  if (mallctl == nullptr) return;
+  ptrdiff_t decay = kMillis;
+  // What arenas begin with from now on, then those that there are.
+  mallctl("arenas.dirty_decay_ms", nullptr, nullptr, &decay, sizeof(decay));
+  unsigned arenas = 0;
+  size_t size = sizeof(arenas);
+  mallctl("arenas.narenas", &arenas, &size, nullptr, 0);
+  for (unsigned arena = 0; arena < arenas; ++arena) {
+    const std::string name = fmt::format("arena.{}.dirty_decay_ms", arena);
+    mallctl(name.c_str(), nullptr, nullptr, &decay, sizeof(decay));
+  }
 }
 
 void AvoidHugePages() { prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); }

@@ -21,6 +21,11 @@ ProcessMemory MeasureProcess();
 // is unused of huge ones.
 void AvoidHugePages();
 
+// Lets the allocator keep what is unused for ten seconds instead of one: write buffers come and go,
+// and a page that was given back costs as much to get again as to fill. For a process with room;
+// near its limit GiveBackUnused takes it all the same.
+void KeepUnusedLonger();
+
 // Makes the allocator give back to the kernel what it keeps unused.
 void GiveBackUnused();
 

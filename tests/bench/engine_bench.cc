@@ -13,8 +13,8 @@
 extern "C" {
 extern const char* malloc_conf;
 const char* malloc_conf =
-    "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0,narenas:4,thp:always,"
-    "metadata_thp:disabled";
+    "background_thread:true,dirty_decay_ms:10000,muzzy_decay_ms:0,narenas:4,thp:always,"
+    "metadata_thp:disabled,oversize_threshold:0";
 }
 
 namespace sop::bench {
