@@ -36,7 +36,7 @@ namespace {
 constexpr double kStorageShare = 3.0 / 8;
 constexpr double kWindowsShare = 1.0 / 16;
 
-// From here on the process has memory by huge pages, and keeps what is unused for longer.
+// From here on the process has memory by huge pages, and keeps what is unused.
 constexpr int64_t kLeastForAmpleMemory = int64_t{1} << 30;
 
 size_t Share(const config::ServerOptions& options, double share) {
@@ -263,7 +263,7 @@ int main(int argc, char** argv) {
   if (line->options.memory_bytes < sop::kLeastForAmpleMemory) {
     sop::load::AvoidHugePages();
   } else {
-    sop::load::KeepUnusedLonger();
+    sop::load::KeepUnused();
   }
   return sop::Serve(line->options);
 }

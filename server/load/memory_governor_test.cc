@@ -29,15 +29,35 @@ TEST(MemoryGovernorTest, WhatIsNeitherFirmNorCachedIsOverhead) {
   EXPECT_EQ(rebalances, 1);
   EXPECT_EQ(given_back, 0);
 
-  memory = {.resident = 111 * kMiB, .allocated = 95 * kMiB, .allocator_resident = 100 * kMiB};
+  memory = {.resident = 111 * kMiB,
+            .allocated = 95 * kMiB,
+            .allocator_resident = 100 * kMiB,
+            .unused = 5 * kMiB};
   governor.Tick(absl::Seconds(1.6));
   EXPECT_EQ(rebalances, 2) << "an excess is not left for a second";
   EXPECT_EQ(given_back, 1);
   governor.Tick(absl::Seconds(1.7));
   EXPECT_EQ(given_back, 2);
-  memory.allocated = memory.allocator_resident;
+  memory.unused = 0;
   governor.Tick(absl::Seconds(1.8));
   EXPECT_EQ(given_back, 2) << "there is nothing to give back";
+}
+
+TEST(MemoryGovernorTest, AnEighthMayBeKeptUnusedFarFromTheLimit) {
+  auto budget = std::make_shared<base::MemoryBudget>(800 * kMiB);
+  int given_back = 0;
+  ProcessMemory memory = {.resident = 300 * kMiB,
+                          .allocated = 190 * kMiB,
+                          .allocator_resident = 290 * kMiB,
+                          .unused = 100 * kMiB};
+  MemoryGovernor governor(
+      {.budget = budget, .measure = [&] { return memory; }, .give_back = [&] { ++given_back; }});
+  governor.Tick(absl::Seconds(1));
+  EXPECT_EQ(budget->overhead_bytes(), 200 * kMiB) << "what is unused is not held";
+  EXPECT_EQ(given_back, 0);
+  memory.unused = 101 * kMiB;
+  governor.Tick(absl::Seconds(2));
+  EXPECT_EQ(given_back, 1);
 }
 
 TEST(MemoryGovernorTest, WhatIsFragmentedBeyondATenthCounts) {

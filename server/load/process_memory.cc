@@ -13,10 +13,10 @@
 extern "C" int mallctl(const char* name, void* read, size_t* read_size, void* write,
                        size_t write_size) __attribute__((weak));
 
-// Read by jemalloc when the process starts. Unused pages go back to the kernel after a second, from
-// a thread that costs no request any time. Few arenas: each keeps pages of its own. Huge pages:
-// nodes are found all over the memory, and each step into a small page costs a search for it. No
-// special treatment of what is large: it would go back at once.
+// Read by jemalloc when the process starts. Unused pages go back to the kernel after a second (see
+// KeepUnused), from a thread that costs no request any time. Few arenas: each keeps pages of its
+// own. Huge pages: nodes are found all over the memory, and each step into a small page costs a
+// search for it. No special treatment of what is large: it would go back at once.
 extern "C" {
 extern const char* malloc_conf;
 const char* malloc_conf =
@@ -55,28 +55,28 @@ ProcessMemory MeasureProcess() {
   mallctl("epoch", &epoch, &size, &epoch, size);
   memory.allocated = AllocatorGauge("stats.allocated");
   memory.allocator_resident = AllocatorGauge("stats.resident");
+  // 4096 names all arenas (MALLCTL_ARENAS_ALL).
+  memory.unused = AllocatorGauge("stats.arenas.4096.pdirty") * sysconf(_SC_PAGESIZE);
   return memory;
 }
 
-void KeepUnusedLonger() {
-  constexpr ptrdiff_t kMillis = 10'000;
+void KeepUnused() {
   if (mallctl == nullptr) return;
-  ptrdiff_t decay = kMillis;
+  ptrdiff_t never = -1;
   // What arenas begin with from now on, then those that there are.
-  mallctl("arenas.dirty_decay_ms", nullptr, nullptr, &decay, sizeof(decay));
+  mallctl("arenas.dirty_decay_ms", nullptr, nullptr, &never, sizeof(never));
   unsigned arenas = 0;
   size_t size = sizeof(arenas);
   mallctl("arenas.narenas", &arenas, &size, nullptr, 0);
   for (unsigned arena = 0; arena < arenas; ++arena) {
     const std::string name = fmt::format("arena.{}.dirty_decay_ms", arena);
-    mallctl(name.c_str(), nullptr, nullptr, &decay, sizeof(decay));
+    mallctl(name.c_str(), nullptr, nullptr, &never, sizeof(never));
   }
 }
 
 void AvoidHugePages() { prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); }
 
 void GiveBackUnused() {
-  // 4096 names all arenas (MALLCTL_ARENAS_ALL).
   if (mallctl != nullptr) mallctl("arena.4096.purge", nullptr, nullptr, nullptr, 0);
 }
 

@@ -13,6 +13,8 @@ struct ProcessMemory {
   // What the allocator holds in RAM for that; more than `allocated` by what is fragmented or kept
   // for the next request. 0 with `allocated` if the allocator does not say (under sanitizers).
   int64_t allocator_resident = 0;
+  // Of that, pages with nothing on them, kept for the next request.
+  int64_t unused = 0;
 };
 
 ProcessMemory MeasureProcess();
@@ -21,10 +23,10 @@ ProcessMemory MeasureProcess();
 // is unused of huge ones.
 void AvoidHugePages();
 
-// Lets the allocator keep what is unused for ten seconds instead of one: write buffers come and go,
-// and a page that was given back costs as much to get again as to fill. For a process with room;
-// near its limit GiveBackUnused takes it all the same.
-void KeepUnusedLonger();
+// Lets the allocator keep what is unused until GiveBackUnused. Write buffers come and go, and a
+// page that was given back costs as much to get again as to fill; worse, a part of a huge page that
+// is given back makes small ones of the rest. For a process with room.
+void KeepUnused();
 
 // Makes the allocator give back to the kernel what it keeps unused.
 void GiveBackUnused();
