@@ -13,7 +13,7 @@
 extern "C" {
 extern const char* malloc_conf;
 const char* malloc_conf =
-    "background_thread:true,dirty_decay_ms:10000,muzzy_decay_ms:0,narenas:4,thp:always,"
+    "background_thread:true,dirty_decay_ms:-1,muzzy_decay_ms:0,narenas:4,thp:always,"
     "metadata_thp:disabled,oversize_threshold:0";
 }
 

@@ -17,6 +17,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "clients/cpp/channel.h"
+#include "tests/bench/execute_load.h"
 #include "tests/bench/ordered_map.h"
 #include "tests/bench/report.h"
 #include "tests/bench/server_calls.h"
@@ -97,11 +98,7 @@ void MeasureDurable(const ServerScale& at) {
   ServerClient(server).CreateStore();
   const auto raw = OpenRowMap(
       {.folder = EmptyFolder(at.scale, "server-raw"), .memory_bytes = at.scale.write_memory});
-  std::atomic<uint64_t> next{0};
-  const auto execute = [&](ServerClient& client, int) {
-    while (!client.Execute(next.fetch_add(10), 10)) {
-    }
-  };
+  ExecuteLoad calls(server, kWriters, 0, 10);
   CommitLoad load;
   load.transactions = 640;
   load.transactions =
@@ -111,12 +108,9 @@ void MeasureDurable(const ServerScale& at) {
     shifted.first = (static_cast<uint64_t>(slice) + 1) * load.transactions * load.items;
     return RunCommits(*raw, shifted);
   };
-  Report(
-      "grpc_durable", "items/s",
-      AlternateCalls(
-          at.scale.slices,
-          [&](int) { return 10 * RunClients(server, kWriters, at.scale.slice_seconds, execute); },
-          commit_raw));
+  Report("grpc_durable", "items/s",
+         AlternateCalls(
+             at.scale.slices, [&](int) { return calls.Run(at.scale.slice_seconds); }, commit_raw));
 }
 
 double Percentile(std::vector<double> times, double share) {

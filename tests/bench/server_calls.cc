@@ -29,6 +29,16 @@ v1::BtreeOptions Options() {
 
 }  // namespace
 
+void AddScattered(const std::string& store, uint64_t first, uint64_t items,
+                  v1::ExecuteRequest* request) {
+  v1::AddRequest* add = request->add_operations()->mutable_add();
+  add->set_store(store);
+  add->set_require_all(true);
+  for (uint64_t number = first; number < first + items; ++number) {
+    Fill(add->add_items(), Scatter(number), ValueOf(number));
+  }
+}
+
 ServerClient::ServerClient(const SopdProcess& server, std::string database)
     : database_(std::move(database)),
       admin_(v1::AdminService::NewStub(server.Connect())),
@@ -83,16 +93,9 @@ void ServerClient::AddInTransaction(uint64_t begin, uint64_t end, uint64_t batch
   RequireOk(transactions_->Commit(&commit_context, commit, &committed));
 }
 
-bool ServerClient::Commit(v1::ExecuteRequest* request, const std::string& store, uint64_t first,
-                          uint64_t items) {
+bool ServerClient::Commit(v1::ExecuteRequest* request) {
   grpc::ClientContext context;
   request->set_database(database_);
-  v1::AddRequest* add = request->add_operations()->mutable_add();
-  add->set_store(store);
-  add->set_require_all(true);
-  for (uint64_t number = first; number < first + items; ++number) {
-    Fill(add->add_items(), Scatter(number), ValueOf(number));
-  }
   v1::ExecuteResponse response;
   const grpc::Status status = transactions_->Execute(&context, *request, &response);
   if (status.error_code() == grpc::StatusCode::ABORTED) return false;
@@ -102,7 +105,8 @@ bool ServerClient::Commit(v1::ExecuteRequest* request, const std::string& store,
 
 bool ServerClient::Execute(uint64_t first, uint64_t items) {
   v1::ExecuteRequest request;
-  return Commit(&request, kStore, first, items);
+  AddScattered(kStore, first, items, &request);
+  return Commit(&request);
 }
 
 bool ServerClient::CreateAndExecute(const std::string& store, uint64_t first, uint64_t items) {
@@ -110,7 +114,8 @@ bool ServerClient::CreateAndExecute(const std::string& store, uint64_t first, ui
   v1::CreateBtreeRequest* create = request.add_operations()->mutable_create_btree();
   create->set_store(store);
   *create->mutable_options() = Options();
-  return Commit(&request, store, first, items);
+  AddScattered(store, first, items, &request);
+  return Commit(&request);
 }
 
 void ServerClient::Get(uint64_t known, int keys, uint64_t* state) {

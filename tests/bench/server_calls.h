@@ -41,8 +41,7 @@ class ServerClient {
   uint64_t ReadPages(uint32_t page_size);
 
  private:
-  bool Commit(v1::ExecuteRequest* request, const std::string& store, uint64_t first,
-              uint64_t items);
+  bool Commit(v1::ExecuteRequest* request);
   void Echo(size_t request_bytes, size_t response_bytes);
 
   v1::AddRequest AddOf(uint64_t begin, uint64_t end) const;
@@ -52,6 +51,10 @@ class ServerClient {
   const std::unique_ptr<v1::BtreeService::Stub> btree_;
   const std::unique_ptr<v1::TransactionService::Stub> transactions_;
 };
+
+// Adds scattered items [first, first + items) to the operations of `request`.
+void AddScattered(const std::string& store, uint64_t first, uint64_t items,
+                  v1::ExecuteRequest* request);
 
 // Runs `call` with a client of its own in each of `clients` threads for a time; calls per second.
 double RunClients(const SopdProcess& server, int clients, double seconds,

@@ -1,11 +1,11 @@
 #include <algorithm>
-#include <atomic>
 #include <barrier>
 #include <cmath>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "tests/bench/execute_load.h"
 #include "tests/bench/ordered_map.h"
 #include "tests/bench/scaling/scaling.h"
 #include "tests/bench/server_calls.h"
@@ -70,7 +70,7 @@ void MeasureClients(const ScalingRun& run) {
   RunOrderedLoad(*raw, 0, kKnown);
   uint64_t our_next = kKnown;
   uint64_t raw_next = kKnown;
-  std::atomic<uint64_t> server_next{kKnown};
+  uint64_t server_next = kKnown;
   for (int clients = 1; clients <= 64; clients *= 2) {
     Cells cells = {{"clients", clients}};
     cells["durable inserts/s"] = CommitRate(run, *ours, clients, &our_next);
@@ -83,12 +83,9 @@ void MeasureClients(const ScalingRun& run) {
         server, clients, run.scale.slice_seconds * 2, [&](ServerClient& client, int number) {
           client.Get(kKnown, 1, &states[static_cast<size_t>(number)]);
         }));
-    cells["grpc durable inserts/s"] =
-        std::round(10 * RunClients(server, clients, run.scale.slice_seconds * 2,
-                                   [&](ServerClient& client, int) {
-                                     while (!client.Execute(server_next.fetch_add(10), 10)) {
-                                     }
-                                   }));
+    ExecuteLoad load(server, clients, server_next, 10);
+    cells["grpc durable inserts/s"] = std::round(load.Run(run.scale.slice_seconds * 2));
+    server_next = load.next();
     ReportLine("clients", cells);
   }
 }
