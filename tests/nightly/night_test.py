@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
 import tempfile
 import unittest
@@ -84,6 +85,14 @@ class FamiliesTest(unittest.TestCase):
         self.assertTrue(families)
         for one in families:
             self.assertLessEqual(one.round, one.night, one.name)
+
+    def test_every_target_is_one(self):
+        words = set()
+        for folder in ("core", "storage", "server", "clients", "tests"):
+            for path in (night.ROOT / folder).rglob("CMakeLists.txt"):
+                words.update(re.findall(r"\w+", path.read_text()))
+        for one in night.load(night.FAMILIES):
+            self.assertEqual(set(one.targets) - words, set(), one.name)
 
     def test_a_group_or_a_name_is_chosen(self):
         one = family(COUNTS)
