@@ -95,7 +95,7 @@ class Listener {
   std::list<Silent> silent_;
   absl::flat_hash_map<int, std::list<Silent>::iterator> silent_by_connection_;
   // Those that were handed over, by the files that they were; some may be closed by now.
-  absl::flat_hash_map<int, ino_t> open_;
+  absl::flat_hash_map<int, uint64_t> open_;
   absl::Time counted_ = absl::InfinitePast();
 };
 
