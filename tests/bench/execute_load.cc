@@ -82,13 +82,9 @@ uint64_t ExecuteLoad::CallUntil(double end) {
     client->Begin(next_, items_, &queue_);
     next_ += items_;
   };
-  size_t under_way = 0;
-  for (const auto& client : clients_) {
-    begin(client.get());
-    ++under_way;
-  }
+  for (const auto& client : clients_) begin(client.get());
   uint64_t calls = 0;
-  while (under_way > 0) {
+  for (size_t under_way = clients_.size(); under_way > 0;) {
     void* tag = nullptr;
     bool ok = false;
     Require(queue_.Next(&tag, &ok), "the queue of calls ended");

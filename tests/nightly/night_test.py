@@ -93,6 +93,10 @@ class FamiliesTest(unittest.TestCase):
                 words.update(re.findall(r"\w+", path.read_text()))
         for one in night.load(night.FAMILIES):
             self.assertEqual(set(one.targets) - words, set(), one.name)
+        sanitized = (night.ROOT / "tests" / "sanitize" / "run").read_text()
+        programs = set(re.findall(r"\w+/(\w+_test)\b", sanitized))
+        self.assertGreater(len(programs), 16)
+        self.assertEqual(programs - words, set(), "tests/sanitize/run")
 
     def test_a_group_or_a_name_is_chosen(self):
         one = family(COUNTS)

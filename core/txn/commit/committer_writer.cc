@@ -321,24 +321,21 @@ absl::StatusOr<Committer::StoredInner> Committer::FindInner(const CountLedger::N
   StoredInner found;
   btree::NodeRef version;
   const auto stored = ledger_.StoredAsOf(node, folded_through_);
+  // Most are cached, and to put one together from its deltas costs a hundred times as much.
   if (stored.has_value() && cache_.Find(node.tree, node.inner, snapshot.sequence(), &version)) {
-    // Most are there, and to put one together from its deltas costs a hundred times as much.
-    if (version == nullptr || version->is_leaf()) return found;
     found.counts_sequence = *stored;
-    found.children.resize(version->children());
-    for (uint32_t slot = 0; slot < version->children(); ++slot) {
-      found.children[slot] = version->child(slot);
-    }
-    return found;
+  } else {
+    SOP_ASSIGN_OR_RETURN(auto bytes, snapshot.storage().ReadNode(node.tree, node.inner));
+    if (!bytes.has_value()) return found;
+    auto image = btree::NodeImage::Parse(*std::move(bytes));
+    if (!image.ok()) return found;
+    found.counts_sequence = (*image)->counts_sequence();
+    version = btree::NodeVersion::FromImage(*std::move(image));
   }
-  SOP_ASSIGN_OR_RETURN(auto bytes, snapshot.storage().ReadNode(node.tree, node.inner));
-  if (!bytes.has_value()) return found;
-  const auto image = btree::NodeImage::Parse(*std::move(bytes));
-  if (!image.ok() || (*image)->is_leaf()) return found;
-  found.counts_sequence = (*image)->counts_sequence();
-  found.children.resize((*image)->slots());
-  for (uint32_t slot = 0; slot < (*image)->slots(); ++slot) {
-    found.children[slot] = (*image)->child(slot).child;
+  if (version == nullptr || version->is_leaf()) return found;
+  found.children.resize(version->children());
+  for (uint32_t slot = 0; slot < version->children(); ++slot) {
+    found.children[slot] = version->child(slot);
   }
   return found;
 }
