@@ -239,6 +239,7 @@ std::string Apply(std::optional<std::string_view> image, std::span<const std::st
   const Sequence sequence = parsed == nullptr ? Sequence{} : parsed->sequence();
   if (!DecodeNewer(deltas, sequence, &newer, &delta_bytes)) return MakeDamagedImage(image, deltas);
   if (parsed != nullptr) {
+    if (newer.empty()) return std::string(*image);
     auto spliced = SpliceDeltas(*parsed, newer, delta_bytes);
     if (spliced.has_value()) return *std::move(spliced);
     node = Open(*parsed);

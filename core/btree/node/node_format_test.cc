@@ -76,6 +76,24 @@ TEST(ApplyTest, SkipsDeltasThatTheImageHas) {
   EXPECT_EQ(Apply(Apply(ExampleLeaf(), once), once), Apply(ExampleLeaf(), once));
 }
 
+// Fuzzing found a leaf that is valid but that would be built with other bytes.
+TEST(ApplyTest, NodeWithoutNewDeltasKeepsItsBytes) {
+  const std::string hex =
+      "01010000000000000500000000000000000000000000000007000000040000000400000000000000"
+      "4c0000000000006163000000000000627a0000000000626292000000000000636b65792d0114610000"
+      "0300000000000000047269646576616c75650114620000030000000000000004726964657661"
+      "6c756502146262000003000000000100608000d82ea076616c75650114630000030000000000000004"
+      "7269646576616c7565";
+  std::string image;
+  for (size_t i = 0; i < hex.size(); i += 2) {
+    image.push_back(static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+  }
+  base::StoreLittle32(image.data() + 4, base::Checksum32(std::string_view(image).substr(8)));
+  ASSERT_TRUE(NodeImage::Parse(image).ok());
+  EXPECT_EQ(base::Hex(Apply(image, {})), base::Hex(image));
+  EXPECT_EQ(Apply(ExampleLeaf(), {}), ExampleLeaf());
+}
+
 TEST(ApplyTest, AbsentNodeIsAnEmptyLeaf) {
   const std::string delta = ExampleDelta();
   const std::string_view deltas[] = {delta};
