@@ -58,12 +58,14 @@ class EngineGroupTest : public EngineFixture {
   }
 
   void Pause() {
+    {
+      base::MutexLock lock(mu_);
+      paused_ = true;
+    }
     single_.Schedule([this] {
       base::MutexLock lock(mu_);
       while (paused_) resumed_.Wait(mu_);
     });
-    base::MutexLock lock(mu_);
-    paused_ = true;
   }
   void Resume() {
     base::MutexLock lock(mu_);

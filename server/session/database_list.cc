@@ -63,7 +63,8 @@ absl::StatusOr<DatabaseList> ParseDatabaseList(std::string_view bytes) {
   } catch (const toml::parse_error& error) {
     return Damaged(error.source().begin.line, error.description());
   }
-  const int64_t format = table["format"].value_or(int64_t{0});
+  // Exactly: a number that is not whole is not made one.
+  const int64_t format = table["format"].value_exact<int64_t>().value_or(0);
   if (format > kFormat) {
     return Error(
         Reason::kFormatNotSupported,

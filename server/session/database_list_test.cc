@@ -44,6 +44,7 @@ TEST(DatabaseListTest, BrokenRulesAreDamage) {
   ASSERT_TRUE(ParseDatabaseList(head + good).ok());
   for (const std::string& bad :
        {std::string("format ="), std::string("x = 1\n"), std::string("format = 1\ndatabase = 3"),
+        std::string("format = 1.0\n"), std::string("format = 1e55\n"),
         head + "name = \"a/b\"\nfolder = \"/a\"\nuuid = \"\"\n",
         head + "name = \"a\"\nfolder = \"a\"\nuuid = \"\"\n",
         head + "name = \"a\"\nfolder = \"/a\"\n",
