@@ -61,7 +61,7 @@ class BtreeService
   void Receive() {
     MarkMethodStreamed(
         MethodIndexOf(*Request::descriptor()),
-        rpc::Watched<Request, Response>(
+        new WatchedHandler<Request, Response>(
             parts_.dispatcher, [this](Call& call, const Request& request, Response& response) {
               runner_.Start(call, request, response);
             }));

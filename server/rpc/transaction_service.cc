@@ -53,10 +53,10 @@ TransactionService::TransactionService(const OperationRunner::Parts& parts,
   using Response = v1::ExecuteResponse;
   MarkMethodStreamed(
       MethodIndexOf(*Request::descriptor()),
-      Watched<Request, Response>(parts.dispatcher,
-                                 [this](Call& call, const Request& request, Response& response) {
-                                   executor_.Start(call, request, response);
-                                 }));
+      new WatchedHandler<Request, Response>(
+          parts.dispatcher, [this](Call& call, const Request& request, Response& response) {
+            executor_.Start(call, request, response);
+          }));
 }
 
 grpc::ServerUnaryReactor* TransactionService::Begin(grpc::CallbackServerContext* context,
