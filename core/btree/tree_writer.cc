@@ -547,6 +547,9 @@ absl::StatusOr<NodeRef> TreeWriter::Current(NodeId id) {
   const auto it = changes_.nodes.find(id);
   if (it != changes_.nodes.end() && it->second.version != nullptr) return it->second.version;
   const bool amended = it != changes_.nodes.end();
+  if (amended && it->second.action == NodeAction::kPut) {
+    return NodeVersion::FromImage(NodeImage::Adopt(std::string(it->second.bytes)));
+  }
   SOP_CHECK(!amended || it->second.action == NodeAction::kMerge);
   SOP_ASSIGN_OR_RETURN(NodeRef node, head_.Read(tree_, id));
   if (node == nullptr) {

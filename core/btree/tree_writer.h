@@ -34,11 +34,11 @@ struct TreeWrite {
 
 // What becomes of one node.
 struct NodeResult {
-  // Null: the node is gone or, with kMerge, a staged leaf that was not read for its delta.
+  // Null: the node is gone, or nobody reads it now (PutUnread).
   NodeRef version;
   // How storage learns of it; no action: only counts of children changed (see CountChange).
   std::optional<persistence::NodeAction> action;
-  std::string bytes;  // kMerge: the delta; kPut: empty, the version's image is meant
+  std::string bytes;  // kMerge: the delta; kPut: empty if there is a version, whose image is meant
 };
 
 // `amount` items more below `child` of `inner`: kept in count records until folded.
@@ -175,6 +175,9 @@ class TreeWriter {
   absl::StatusOr<bool> PutStagedRange(const StagedTree& staged, size_t range);
   absl::Status ReplaceLeaf(const Leaf& leaf, std::vector<NodePart> parts);
   absl::Status DropStaged(NodeId node, Sequence first_serials);
+  // A change of a leaf that storage is told of and no more: who wants the leaf reads it there.
+  // `bytes` are a delta, or the image of a fresh node.
+  void PutUnread(NodeId node, persistence::NodeAction action, std::string bytes);
 
   absl::StatusOr<NodeRef> Current(NodeId id);
   // Makes `entries` the content of node `id` and, if they do not fit, of siblings to its right,

@@ -48,6 +48,10 @@ class StorageSnapshot {
   // an image is not detected here (the image's own checksum is the tree's business); DATA_LOSS is a
   // block that the storage itself could not read.
   virtual absl::StatusOr<std::optional<std::string>> ReadNode(TreeId tree, NodeId node) const = 0;
+  // The same, of a node that will not be read again soon: it drives nothing out of caches.
+  virtual absl::StatusOr<std::optional<std::string>> ReadNodeOnce(TreeId tree, NodeId node) const {
+    return ReadNode(tree, node);
+  }
 
   virtual absl::StatusOr<std::optional<std::string>> ReadRow(Space space,
                                                              std::string_view key) const = 0;

@@ -36,9 +36,10 @@ absl::StatusOr<btree::NodeRef> MakeNodeVersion(std::string bytes, TreeId tree, N
   return btree::NodeVersion::WithCounts(*std::move(image), std::move(counts));
 }
 
-absl::StatusOr<btree::NodeRef> Snapshot::ReadStored(TreeId tree, NodeId node) const {
+absl::StatusOr<btree::NodeRef> Snapshot::ReadStored(TreeId tree, NodeId node, Use use) const {
   ++storage_reads;
-  auto bytes = storage_->ReadNode(tree, node);
+  auto bytes =
+      use == Use::kOnce ? storage_->ReadNodeOnce(tree, node) : storage_->ReadNode(tree, node);
   if (!bytes.ok()) return Noted(bytes.status(), tree);
   if (!bytes->has_value()) return nullptr;
   auto version = MakeNodeVersion(**std::move(bytes), tree, node, sequence_, ledger_);
@@ -49,7 +50,7 @@ absl::StatusOr<btree::NodeRef> Snapshot::ReadStored(TreeId tree, NodeId node) co
 absl::StatusOr<btree::NodeRef> Snapshot::ReadNodeInPassing(TreeId tree, NodeId node) const {
   btree::NodeRef version;
   if (cache_.Find(tree, node, sequence_, &version)) return version;
-  SOP_ASSIGN_OR_RETURN(version, ReadStored(tree, node));
+  SOP_ASSIGN_OR_RETURN(version, ReadStored(tree, node, Use::kOnce));
   if (version != nullptr && !version->is_leaf()) cache_.Insert(tree, node, sequence_, version);
   return version;
 }
@@ -69,7 +70,7 @@ absl::StatusOr<std::optional<std::string>> Snapshot::ReadValue(TreeId tree, Seri
 absl::StatusOr<btree::NodeRef> Snapshot::ReadNode(TreeId tree, NodeId node) const {
   btree::NodeRef version;
   if (cache_.Find(tree, node, sequence_, &version)) return version;
-  SOP_ASSIGN_OR_RETURN(version, ReadStored(tree, node));
+  SOP_ASSIGN_OR_RETURN(version, ReadStored(tree, node, Use::kOften));
   cache_.Insert(tree, node, sequence_, version);
   return version;
 }

@@ -53,7 +53,8 @@ class Snapshot {
   static uint64_t StorageReadsOfThisThread();
 
  private:
-  absl::StatusOr<btree::NodeRef> ReadStored(TreeId tree, NodeId node) const;
+  enum class Use { kOften, kOnce };
+  absl::StatusOr<btree::NodeRef> ReadStored(TreeId tree, NodeId node, Use use) const;
 
   const Sequence sequence_;
   const std::shared_ptr<const persistence::StorageSnapshot> storage_;
@@ -66,6 +67,18 @@ class Snapshot {
 // tree.
 absl::StatusOr<btree::NodeRef> MakeNodeVersion(std::string bytes, TreeId tree, NodeId node,
                                                Sequence at, const CountLedger& ledger);
+
+// A Snapshot whose leaves are read only to be replaced. Thread-safe.
+class PassingSource : public btree::NodeSource {
+ public:
+  explicit PassingSource(const Snapshot& snapshot) : snapshot_(snapshot) {}
+  absl::StatusOr<btree::NodeRef> Read(TreeId tree, NodeId node) override {
+    return snapshot_.ReadNodeInPassing(tree, node);
+  }
+
+ private:
+  const Snapshot& snapshot_;
+};
 
 // A Snapshot as the tree wants it. Thread-safe.
 class SnapshotSource : public btree::NodeSource {

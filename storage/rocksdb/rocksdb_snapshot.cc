@@ -40,6 +40,13 @@ absl::StatusOr<std::optional<std::string>> RocksDbSnapshot::ReadNode(TreeId tree
   return database_->Get(options_, Family::kNodes, ItemKey(tree, node.value));
 }
 
+absl::StatusOr<std::optional<std::string>> RocksDbSnapshot::ReadNodeOnce(TreeId tree,
+                                                                         NodeId node) const {
+  rocksdb::ReadOptions options = options_;
+  options.fill_cache = false;
+  return database_->Get(options, Family::kNodes, ItemKey(tree, node.value));
+}
+
 absl::StatusOr<std::optional<std::string>> RocksDbSnapshot::ReadRow(Space space,
                                                                     std::string_view key) const {
   return database_->Get(options_, FamilyOf(space), RowKey(key));

@@ -22,6 +22,7 @@ class RocksDbSnapshot : public persistence::StorageSnapshot {
 
   Sequence sequence() const override { return sequence_; }
   absl::StatusOr<std::optional<std::string>> ReadNode(TreeId tree, NodeId node) const override;
+  absl::StatusOr<std::optional<std::string>> ReadNodeOnce(TreeId tree, NodeId node) const override;
   absl::StatusOr<std::optional<std::string>> ReadRow(persistence::Space space,
                                                      std::string_view key) const override;
   absl::Status ScanRows(

@@ -238,7 +238,9 @@ absl::Status RocksDbStagedNodes::Ingest() {
 
 absl::StatusOr<std::optional<std::string>> RocksDbStagedNodes::ReadNode(TreeId tree,
                                                                         NodeId node) const {
-  return database_->Get(rocksdb::ReadOptions(), Family::kNodes, ItemKey(tree, node.value));
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;  // the committer reads each once
+  return database_->Get(options, Family::kNodes, ItemKey(tree, node.value));
 }
 
 absl::StatusOr<std::optional<std::string>> RocksDbStagedNodes::ReadValue(TreeId tree,

@@ -114,8 +114,7 @@ class TreeWriter::ChangedLeaf {
       delta.operations.push_back(operation);
     }
     if (delta.operations.empty()) return 0;
-    // The image is not read for it: readers get both from storage.
-    writer_.changes_.nodes[node] = {nullptr, NodeAction::kMerge, EncodeDelta(delta)};
+    writer_.PutUnread(node, NodeAction::kMerge, EncodeDelta(delta));
     return growth;
   }
 
@@ -142,7 +141,11 @@ class TreeWriter::ChangedLeaf {
     if (end.has_value() && *end <= at_) return absl::OkStatus();
     const auto emit = [this](PackedLeaf packed) {
       const NodeId node = writer_.FreshNode();
-      writer_.PutImage(node, std::move(packed.image));
+      if (leaf_.parent.has_value()) {
+        writer_.PutUnread(node, NodeAction::kPut, std::move(packed.image));
+      } else {
+        writer_.PutImage(node, std::move(packed.image));
+      }
       parts_.push_back({std::move(packed.low), node, packed.count, false});
       return absl::OkStatus();
     };
@@ -287,6 +290,10 @@ absl::Status TreeWriter::ReplaceLeaf(const Leaf& leaf, std::vector<NodePart> par
   PutImage(kRootNode, only->image().bytes());
   RemoveNode(parts[0].node);
   return absl::OkStatus();
+}
+
+void TreeWriter::PutUnread(NodeId node, NodeAction action, std::string bytes) {
+  changes_.nodes[node] = {nullptr, action, std::move(bytes)};
 }
 
 // Nothing will refer to the node, nor to the values that were staged for it.

@@ -496,10 +496,11 @@ void CommitBuilder::AddChanges(TreeId tree, btree::TreeChanges changes, Finished
   for (auto& [id, result] : changes.nodes) {
     if (result.action.has_value()) {
       persistence::NodeChange change{tree, id, *result.action, std::move(result.bytes)};
-      if (change.action == NodeAction::kPut) change.bytes = result.version->image().bytes();
+      const bool has_image = change.action == NodeAction::kPut && result.version != nullptr;
+      if (has_image) change.bytes = result.version->image().bytes();
       group_->record.nodes.push_back(std::move(change));
     }
-    const bool unread = result.version == nullptr && result.action == NodeAction::kMerge;
+    const bool unread = result.version == nullptr && result.action != NodeAction::kRemove;
     const bool whole = result.action == NodeAction::kPut;
     if (!unread) finished->nodes.push_back({tree, id, std::move(result.version), whole});
   }

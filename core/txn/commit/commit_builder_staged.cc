@@ -46,7 +46,7 @@ absl::Status CommitBuilder::WriteStagedTree(const Transaction::Tree& tree, Finis
     if (own && writes.write().kind != OwnWriteKind::kAdd) return ConflictAt(id, key);
     return absl::OkStatus();
   };
-  SnapshotSource base(*staged.base);
+  PassingSource base(*staged.base);
   StagedSource head(inputs_.head, staged);
   btree::TreeWriter::Options options{inputs_.limits, staged.last};
   options.limits.slots = std::max<uint32_t>(tree.options.slot_length, 2);

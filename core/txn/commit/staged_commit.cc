@@ -13,22 +13,6 @@
 #include "core/txn/commit/validator.h"
 
 namespace sop::txn {
-namespace {
-
-// A leaf that is read only to be replaced does not drive others out of the cache.
-class PassingSource : public btree::NodeSource {
- public:
-  explicit PassingSource(const Snapshot& snapshot) : snapshot_(snapshot) {}
-  absl::StatusOr<btree::NodeRef> Read(TreeId tree, NodeId node) override {
-    return snapshot_.ReadNodeInPassing(tree, node);
-  }
-
- private:
-  const Snapshot& snapshot_;
-};
-
-}  // namespace
-
 bool CommitStager::Wants(const Transaction& transaction) {
   const Limits& limits = transaction.limits();
   if (transaction.write_bytes() <= limits.staged_commit_bytes &&
