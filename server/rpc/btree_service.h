@@ -1,7 +1,7 @@
 #pragma once
 
 #include "server/rpc/operation_runner.h"
-#include "server/rpc/watched_call.h"
+#include "server/rpc/wire/watched_call.h"
 #include "sop/v1/btree.grpc.pb.h"
 
 namespace sop::rpc {

@@ -9,7 +9,7 @@
 #include "server/convert/id.h"
 #include "server/rpc/operation/operations.h"
 #include "server/rpc/operation/transaction_options.h"
-#include "server/rpc/watched_call.h"
+#include "server/rpc/wire/watched_call.h"
 
 namespace sop::rpc {
 namespace {

@@ -1,10 +1,12 @@
-#include "server/rpc/wire_call.h"
+#include "server/rpc/wire/wire_call.h"
 
 #include <utility>
 
 #include "core/base/check.h"
 
 namespace sop::rpc {
+
+thread_local int WireCall::depth_ = 0;
 
 WireCall::WireCall(const Arrived& arrived)
     : context_(static_cast<const grpc::CallbackServerContext&>(*arrived.server_context)),
@@ -46,7 +48,9 @@ void WireCall::GoOn(grpc_completion_queue* queue) {
   // As gRPC's own threads do with the events of its callback interface.
   auto* const event = static_cast<grpc_completion_queue_functor*>(tag);
   event->internal_success = ok;
+  ++depth_;
   event->functor_run(event, ok);
+  --depth_;
 }
 
 }  // namespace sop::rpc

@@ -5,7 +5,7 @@
 
 #include "server/load/intake.h"
 #include "server/rpc/dispatcher.h"
-#include "server/rpc/wire_call.h"
+#include "server/rpc/wire/wire_call.h"
 
 namespace sop::rpc {
 
@@ -67,6 +67,7 @@ class WatchedCall : public WireCall, public Call, private load::Intake::Sender {
 // As Dispatcher::Unary, for methods whose requests may be large: those that are refused are not
 // received, or not to their end. For gRPC it is a stream of one message each way, to be given to
 // Service::MarkMethodStreamed; on the wire there is no difference. `dispatcher` must outlive it.
+// Thread-safe.
 template <typename Request, typename Response>
 class WatchedHandler : public grpc::internal::MethodHandler {
  public:

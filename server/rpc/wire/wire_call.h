@@ -45,7 +45,7 @@ class CallOpReceiveClose {
 // the same over the operations below that interface, with fewer batches, and each goes on in the
 // thread that brings it about: what is complete at once, such as a small request that is there
 // already or an answer that the socket takes, never passes through the queue. To be started by a
-// handler given to Service::MarkMethodStreamed. Thread-safe as far as gRPC's calls are.
+// handler given to Service::MarkMethodStreamed. Thread-compatible.
 class WireCall {
  public:
   using Arrived = grpc::internal::MethodHandler::HandlerParameter;
@@ -97,9 +97,13 @@ class WireCall {
   // Deletes this if nobody else holds it.
   void Release();
 
-  // Starts operations, and goes on at once with the first that is complete then.
+  // Starts operations, and goes on at once with the first event that this brings about, which may
+  // be another call's: that one in turn no deeper than kDepth.
   template <typename Operations>
   void Perform(Operations& operations) {
+    // A call reads, and finishes while it reads.
+    constexpr int kDepth = 2;
+    if (depth_ >= kDepth) return call_.PerformOps(&operations);
     // The queue outlives the call.
     grpc_completion_queue* const queue = call_.cq()->cq();
     grpc_completion_queue_thread_local_cache_init(queue);
@@ -107,6 +111,9 @@ class WireCall {
     GoOn(queue);
   }
   static void GoOn(grpc_completion_queue* queue);
+
+  // Events that the calling thread is going on with.
+  static thread_local int depth_;
 
   const grpc::CallbackServerContext& context_;
   grpc::internal::Call call_;
