@@ -17,6 +17,8 @@ struct Limits {
   // A transaction is ended this long after Begin, used or not (TRANSACTION_EXPIRED).
   absl::Duration maximum_duration = absl::Minutes(15);
   absl::Duration max_maximum_duration = absl::Hours(1);
+  // A read-only one holds nothing but its snapshot.
+  absl::Duration max_read_only_duration = absl::Hours(24);
 
   // Distinct keys written, and bytes of their keys and new items, in one transaction. Beyond either
   // a write is refused with LIMIT_EXCEEDED and the transaction stays usable.

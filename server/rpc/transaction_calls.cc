@@ -36,11 +36,16 @@ absl::Status TransactionCalls::BeginIn(std::shared_ptr<session::OpenDatabase> da
   SOP_ASSIGN_OR_RETURN(const txn::TransactionOptions options,
                        TransactionOptionsFromProto(request.mode(), request.isolation()));
   session::TransactionTerms terms;
-  SOP_ASSIGN_OR_RETURN(
-      terms.max_duration,
-      TimeLimitFromProto("max_duration", request.max_duration(), parts_.terms.max_duration));
-  SOP_ASSIGN_OR_RETURN(terms.idle_limit, TimeLimitFromProto("idle_limit", request.idle_limit(),
-                                                            parts_.terms.idle_limit));
+  const txn::Limits limits;
+  const absl::Duration longest = options.mode == txn::Mode::kReadOnly
+                                     ? limits.max_read_only_duration
+                                     : limits.max_maximum_duration;
+  SOP_ASSIGN_OR_RETURN(terms.max_duration,
+                       TimeLimitFromProto("max_duration", request.max_duration(),
+                                          parts_.terms.max_duration, longest));
+  SOP_ASSIGN_OR_RETURN(terms.idle_limit,
+                       TimeLimitFromProto("idle_limit", request.idle_limit(),
+                                          parts_.terms.idle_limit, limits.max_idle_limit));
   SOP_RETURN_IF_ERROR(CheckReached(*database, request.at_least_version()));
   SOP_RETURN_IF_ERROR(parts_.transactions.CheckRoom());
   auto stores = database->engine->Begin(options);

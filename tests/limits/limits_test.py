@@ -370,8 +370,8 @@ class LimitsTest(unittest.TestCase):
     def test_transaction_terms(self) -> None:
         hour = 3_600_000
 
-        def send(field: str, millis: int) -> None:
-            request = transaction_pb2.BeginRequest()
+        def send(field: str, millis: int, mode: "types_pb2.TransactionMode.ValueType") -> None:
+            request = transaction_pb2.BeginRequest(mode=mode)
             getattr(request, field).seconds = millis // 1000
             getattr(request, field).nanos = millis % 1000 * 1_000_000
             begun = self.transactions.Begin(request)
@@ -379,10 +379,16 @@ class LimitsTest(unittest.TestCase):
                 transaction_pb2.RollbackRequest(transaction_id=begun.transaction_id)
             )
 
-        for field in ("max_duration", "idle_limit"):
+        read_write, read_only = types_pb2.TRANSACTION_MODE_READ_WRITE, types_pb2.TRANSACTION_MODE_READ_ONLY
+        for field, mode, hours in (
+            ("max_duration", read_write, 1),
+            ("max_duration", read_only, 24),
+            ("idle_limit", read_write, 1),
+            ("idle_limit", read_only, 1),
+        ):
             refusal = self.edge(
-                hour,
-                lambda millis, field=field: send(field, millis),  # type: ignore[misc]
+                hours * hour,
+                lambda millis, field=field, mode=mode: send(field, millis, mode),  # type: ignore[misc]
                 ["INVALID_ARGUMENT", "INVALID_ARGUMENT"],
             )
             self.assertEqual(refusal.metadata["field"], field)

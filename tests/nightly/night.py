@@ -12,6 +12,8 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +40,7 @@ class Family:
     targets: list[str] = field(default_factory=list)
     preset: str = "release"
     environment: dict[str, str] = field(default_factory=dict)
+    beside: bool = False  # mostly waits: runs beside all the others
 
     def is_chosen(self, names: list[str]) -> bool:
         return not names or self.name in names or self.name.partition(".")[0] in names
@@ -63,14 +66,14 @@ def load(path: Path) -> list[Family]:
     repeated = [name for name, count in Counter(f.name for f in families).items() if count > 1]
     if repeated:
         raise ValueError(f"{path}: {repeated[0]} is there twice")
-    minutes = sum(family.minutes for family in families)
+    minutes = sum(family.minutes for family in families if not family.beside)
     if minutes > FULL_NIGHT_HOURS * 60:
         raise ValueError(f"{path}: {minutes:.0f} minutes are more than a night")
     return families
 
 
 class Night:
-    """One run over the chosen families. Confined to one thread."""
+    """One run over the chosen families. Confined to one thread, but for `run`."""
 
     def __init__(self, seed: int, hours: float, size: float, out: Path = OUT) -> None:
         self.seed = seed
@@ -96,10 +99,25 @@ class Night:
             install = ["ctest", "--test-dir", "build/release", "-Q", "-R", "^python_client_install$"]
             subprocess.run(install, cwd=ROOT, check=True)
 
+    def wanted(self, family: Family) -> int:
+        """How many cases; seconds of the clock become fewer in a shorter night too."""
+        scale = self.size_scale * (min(1.0, self.time_scale) if family.beside else 1.0)
+        return max(1, round(family.night * scale))
+
+    def run_all(self, families: list[Family]) -> Iterator[tuple[Family, Outcome]]:
+        """One after the other, and at the end those that ran beside them."""
+        with ThreadPoolExecutor() as pool:
+            beside = [(f, pool.submit(self.run, f)) for f in families if f.beside]
+            for family in families:
+                if not family.beside:
+                    yield family, self.run(family)
+            for family, running in beside:
+                yield family, running.result()
+
     def run(self, family: Family) -> Outcome:
         """Rounds of growing seeds, until the number or the time is reached, or one fails."""
         outcome = Outcome()
-        wanted = max(1, round(family.night * self.size_scale))
+        wanted = self.wanted(family)
         start = time.monotonic()
         end = start + family.minutes * 60 * self.time_scale
         seed = self.seed
@@ -121,7 +139,8 @@ class Night:
             }
             command = [fill(part, words) for part in family.command]
             added = {name: fill(value, words) for name, value in family.environment.items()}
-            text, code = execute(command, added)
+            limit = LONGEST_ROUND_SECONDS + (size if family.beside else 0)
+            text, code = execute(command, added, limit)
         for name, number in COUNTER.findall(text):
             outcome.counters[name] += int(number)
         if code == 0:
@@ -164,17 +183,17 @@ def fill(text: str, words: dict[str, str]) -> str:
     return text
 
 
-def execute(command: list[str], added: dict[str, str]) -> tuple[str, int]:
+def execute(command: list[str], added: dict[str, str], limit: float) -> tuple[str, int]:
     """What the command printed, both streams, and its exit code."""
     with tempfile.TemporaryFile("w+", errors="replace") as out:
         try:
             code = subprocess.run(
                 command, cwd=ROOT, env=os.environ | added, stdin=subprocess.DEVNULL,
-                stdout=out, stderr=subprocess.STDOUT, timeout=LONGEST_ROUND_SECONDS, check=False,
+                stdout=out, stderr=subprocess.STDOUT, timeout=limit, check=False,
             ).returncode
         except subprocess.TimeoutExpired:
             code = -1
-            out.write(f"\nplan: hung for {LONGEST_ROUND_SECONDS} s\n")
+            out.write(f"\nplan: hung for {limit} s\n")
         except OSError as error:
             code = -1
             out.write(f"plan: {error}\n")
@@ -214,8 +233,7 @@ def print_list(families: list[Family]) -> None:
         print(f"{family.name:24} {family.night:>9,} {family.unit} ({family.minutes:g} min)")
 
 
-def print_outcome(family: Family, outcome: Outcome, size: float) -> None:
-    wanted = max(1, round(family.night * size))
+def print_outcome(family: Family, outcome: Outcome, wanted: int) -> None:
     short = f" of {wanted:,}" if outcome.cases < wanted else ""
     counters = ", ".join(f"{number:,} {name}" for name, number in sorted(outcome.counters.items()))
     print(
@@ -251,11 +269,11 @@ def main(arguments: list[str]) -> int:
     if not given.no_build:
         night.prepare(chosen)
     outcomes = {}
-    for family in chosen:
-        outcomes[family.name] = night.run(family)
-        print_outcome(family, outcomes[family.name], given.size)
+    for family, outcome in night.run_all(chosen):
+        outcomes[family.name] = outcome
+        print_outcome(family, outcome, night.wanted(family))
         night.report(outcomes)
-        night.add_to_totals(family.name, outcomes[family.name])
+        night.add_to_totals(family.name, outcome)
     failed = sum(bool(outcome.failure) for outcome in outcomes.values())
     print(f"{len(outcomes) - failed} passed, {failed} failed")
     return 1 if failed else 0

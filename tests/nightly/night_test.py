@@ -77,6 +77,18 @@ class NightTest(unittest.TestCase):
         self.assertEqual(report["families"]["power.states"]["verdict"], "FAILED")
 
 
+    def test_those_that_wait_run_beside_the_others(self):
+        waits = family("until [ -e $0/go ]; do sleep 0.01; done; echo counter waited {size}", night=20,
+                       round=20, beside=True, name="long.open")
+        waits.command.append(str(self.out))
+        goes = family("touch $0/go; echo counter states {size}", night=1)
+        goes.command.append(str(self.out))
+        run = Night(5, 2.5, 1.0, self.out)
+        done = {one.name: outcome for one, outcome in run.run_all([waits, goes])}
+        self.assertEqual(list(done), ["power.states", "long.open"])
+        self.assertEqual(done["long.open"].counters, {"waited": 10})
+
+
 class FamiliesTest(unittest.TestCase):
     """The file of families."""
 

@@ -22,7 +22,7 @@ namespace {
 
 // A read-only transaction holds nothing but its snapshot.
 constexpr OpenTransaction::Options kSnapshot = {.mode = v1::TRANSACTION_MODE_READ_ONLY,
-                                                .max_duration = absl::Hours(1),
+                                                .max_duration = absl::Hours(24),
                                                 .idle_limit = absl::Minutes(10)};
 constexpr size_t kRowsSizeBytes = 256 << 10;
 

@@ -20,7 +20,7 @@ struct ExportFlags {
 };
 
 // Writes a range of a store as `sop import` reads it back, all of it from one snapshot: that of the
-// shell's transaction, or of a read-only one that lives for an hour. With `resume` what an earlier
+// shell's transaction, or of a read-only one that lives for a day. With `resume` what an earlier
 // run has written stays, and what is missing is appended: from the same snapshot if the server
 // still has it (ten minutes after that run ended), else from a later one, which is said.
 absl::Status RunExport(Session& session, const ExportFlags& flags);

@@ -56,13 +56,15 @@ absl::StatusOr<TransactionId> TransactionOf(const RequestContext& context,
 
 absl::StatusOr<absl::Duration> TimeLimitFromProto(std::string_view field,
                                                   const google::protobuf::Duration& given,
-                                                  absl::Duration fallback) {
+                                                  absl::Duration fallback, absl::Duration most) {
   const absl::Duration limit = absl::Seconds(given.seconds()) + absl::Nanoseconds(given.nanos());
   if (limit == absl::ZeroDuration()) return fallback;
-  if (limit >= absl::Milliseconds(1) && limit <= absl::Hours(1)) return limit;
-  return Error(Reason::kInvalidArgument,
-               fmt::format("{} is {}, must be 1ms to 1h", field, absl::FormatDuration(limit)),
-               {{"field", std::string(field)}, {"limit", "1h"}});
+  if (limit >= absl::Milliseconds(1) && limit <= most) return limit;
+  const std::string longest = absl::FormatDuration(most);
+  return Error(
+      Reason::kInvalidArgument,
+      fmt::format("{} is {}, must be 1ms to {}", field, absl::FormatDuration(limit), longest),
+      {{"field", std::string(field)}, {"limit", longest}});
 }
 
 absl::Status CheckReached(const session::OpenDatabase& database, const std::string& at_least) {

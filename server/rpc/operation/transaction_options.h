@@ -23,10 +23,10 @@ absl::StatusOr<persistence::Durability> DurabilityFromProto(v1::Durability durab
 absl::StatusOr<TransactionId> TransactionOf(const RequestContext& context,
                                             const std::string& transaction_id);
 
-// `given`, or `fallback` if it is zero. INVALID_ARGUMENT naming `field` outside 1 ms to 1 h.
+// `given`, or `fallback` if it is zero. INVALID_ARGUMENT naming `field` outside 1 ms to `most`.
 absl::StatusOr<absl::Duration> TimeLimitFromProto(std::string_view field,
                                                   const google::protobuf::Duration& given,
-                                                  absl::Duration fallback);
+                                                  absl::Duration fallback, absl::Duration most);
 
 // UNAVAILABLE if the database has not reached the commit version `at_least`; INVALID_ARGUMENT if
 // that is none.

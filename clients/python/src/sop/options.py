@@ -252,7 +252,8 @@ class Durability(Enum):
 @dataclass
 class TransactionOptions:
     """How a transaction is begun. `max_duration` and `idle_limit` are seconds; the server's
-    defaults are 15 minutes and 60 s.
+    defaults are 15 minutes and 60 s, its limits an hour each, and a day for `max_duration` of a
+    reader.
     """
 
     mode: TransactionMode = TransactionMode.ForWriting
