@@ -111,9 +111,16 @@ void NodeCache::Insert(TreeId tree, NodeId node, Sequence at, const btree::NodeR
     place->until = std::max(place->until, reaches);
     return;
   }
+  // A leaf is the same as long as its sequence is.
+  const bool is_leaf = version != nullptr && version->is_leaf();
+  if (is_leaf && place != entry.versions.end() && place->node != nullptr &&
+      place->node->sequence() == version->sequence()) {
+    place->until = reaches;
+    return;
+  }
   Version added;
   // Counts of an inner node are those at the snapshot; a leaf is the same back to its sequence.
-  added.from = version != nullptr && version->is_leaf() ? version->sequence().value : at.value;
+  added.from = is_leaf ? version->sequence().value : at.value;
   if (place != entry.versions.end()) added.from = std::max(added.from, place->until);
   added.until = reaches;
   added.node = version;
@@ -133,8 +140,9 @@ void NodeCache::Install(TreeId tree, NodeId node, Sequence from, btree::NodeRef 
   }
   Version added{from.value, kOpen, std::move(version)};
   entry.versions.insert(entry.versions.begin(), std::move(added));
-  DropGarbage(entry);
-  Thin(FloorOf(shard, key), entry);
+  uint64_t& floor = FloorOf(shard, key);
+  DropGarbage(floor, entry);
+  Thin(floor, entry);
   Recharge(entry);
   EvictSome(shard);
 }
@@ -173,10 +181,39 @@ void NodeCache::Publish(Sequence published, Sequence oldest_snapshot) {
   oldest_snapshot_.store(oldest_snapshot.value, std::memory_order_release);
 }
 
-void NodeCache::DropGarbage(Entry& entry) {
+void NodeCache::Hold(std::vector<Sequence> held) {
+  auto added = std::make_shared<const std::vector<Sequence>>(std::move(held));
+  base::MutexLock lock(held_mu_);
+  held_.swap(added);
+}
+
+void NodeCache::DropGarbage(uint64_t& floor, Entry& entry) {
   const uint64_t oldest = oldest_snapshot_.load(std::memory_order_acquire);
   while (entry.versions.size() > 1 && entry.versions.back().until <= oldest) {
     entry.versions.pop_back();
+  }
+  if (entry.versions.size() > 2) DropUnheld(floor, entry);
+}
+
+void NodeCache::DropUnheld(uint64_t& floor, Entry& entry) {
+  std::shared_ptr<const std::vector<Sequence>> held;
+  {
+    base::MutexLock lock(held_mu_);
+    held = held_;
+  }
+  if (held == nullptr) return;
+  const auto is_garbage = [&held](const Version& version) {
+    if (version.until > held->back().value) return false;
+    const auto seen_by = std::lower_bound(held->begin(), held->end(), Sequence{version.from});
+    return seen_by->value >= version.until;
+  };
+  for (auto version = entry.versions.begin() + 1; version != entry.versions.end();) {
+    if (!is_garbage(*version)) {
+      ++version;
+      continue;
+    }
+    floor = std::max(floor, version->from);
+    version = entry.versions.erase(version);
   }
 }
 

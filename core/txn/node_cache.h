@@ -70,6 +70,10 @@ class NodeCache {
   // that ended before it are garbage.
   void Publish(Sequence published, Sequence oldest_snapshot);
 
+  // These snapshots, ascending and not empty, are all that are held up to the last of them, which
+  // is the newest commit: other versions that ended by then are garbage, wherever they lie.
+  void Hold(std::vector<Sequence> held);
+
   // Trees that could not be read where the cache had to ask the storage.
   DamagedTrees& damaged() { return damaged_; }
 
@@ -132,7 +136,9 @@ class NodeCache {
   void Recharge(Entry& entry);
   static uint64_t& FloorOf(Shard& shard, const Key& key) SOP_REQUIRES(shard.mu);
   Entry& EntryOf(Shard& shard, const Key& key) SOP_REQUIRES(shard.mu);
-  void DropGarbage(Entry& entry);
+  void DropGarbage(uint64_t& floor, Entry& entry);
+  // Versions between those that held snapshots see.
+  void DropUnheld(uint64_t& floor, Entry& entry);
   void Thin(uint64_t& floor, Entry& entry);
   void EvictSome(Shard& shard) SOP_REQUIRES(shard.mu);
   // One step of the clock. REQUIRES: the ring is not empty.
@@ -145,6 +151,8 @@ class NodeCache {
   std::atomic<uint64_t> published_{0};
   std::atomic<uint64_t> oldest_snapshot_{0};
   std::atomic<int64_t> charged_{0};
+  base::Mutex held_mu_;  // after a shard's
+  std::shared_ptr<const std::vector<Sequence>> held_ SOP_GUARDED_BY(held_mu_);
   std::vector<Shard> shards_;
 };
 

@@ -41,6 +41,7 @@ Transaction::Transaction(TransactionId id, const TransactionOptions& options,
                          std::unique_ptr<SpillSpace> spill, const Limits& limits)
     : id_(id),
       options_(options),
+      read_version_(snapshot->sequence()),
       snapshot_(std::move(snapshot)),
       spill_(std::move(spill)),
       limits_(limits),

@@ -93,7 +93,7 @@ class Transaction {
   Mode mode() const { return options_.mode; }
   Isolation isolation() const { return options_.isolation; }
   // The newest commit that it sees.
-  Sequence read_version() const { return snapshot_->sequence(); }
+  Sequence read_version() const { return read_version_; }
   const Snapshot& snapshot() const { return *snapshot_; }
   const Limits& limits() const { return limits_; }
 
@@ -195,7 +195,9 @@ class Transaction {
 
   const TransactionId id_;
   const TransactionOptions options_;
-  const std::shared_ptr<const Snapshot> snapshot_;
+  const Sequence read_version_;
+  // A newer one once staging found there what had been read: the older one is let go of.
+  std::shared_ptr<const Snapshot> snapshot_;
   const std::unique_ptr<SpillSpace> spill_;
   const Limits limits_;
   std::vector<std::unique_ptr<Tree>> trees_;

@@ -121,7 +121,7 @@ Engine::Statistics Committer::statistics() const {
   {
     std::vector<std::shared_ptr<const Snapshot>> held;  // released after the lock
     base::MutexLock lock(published_mu_);
-    for (const auto& kept : snapshots_) {
+    for (const auto& [sequence, kept] : snapshots_) {
       if (auto alive = kept.lock()) held.push_back(std::move(alive));
     }
     statistics.snapshots = held.size();

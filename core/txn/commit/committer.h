@@ -142,6 +142,8 @@ class Committer {
   // `folding`: what the group folded, if it did.
   absl::Status Publish(Sequence tail, const std::optional<CountLedger::Folding>& folding = {})
       SOP_EXCLUDES(mu_, published_mu_);
+  // Drops the expired ones of snapshots_; returns the others' sequences.
+  std::vector<Sequence> SweepSnapshots() SOP_REQUIRES(published_mu_);
   void Refuse(std::shared_ptr<CommitGroup> group, const absl::Status& status) SOP_EXCLUDES(mu_);
   void Rebuild(std::shared_ptr<CommitGroup> group, const persistence::TailMoved& moved)
       SOP_EXCLUDES(mu_);
@@ -167,7 +169,8 @@ class Committer {
   mutable base::Mutex published_mu_;
   std::shared_ptr<const Snapshot> published_ SOP_GUARDED_BY(published_mu_);
   // Snapshots handed out, oldest first; expired ones are dropped from the front.
-  std::deque<std::weak_ptr<const Snapshot>> snapshots_ SOP_GUARDED_BY(published_mu_);
+  std::deque<std::pair<Sequence, std::weak_ptr<const Snapshot>>> snapshots_
+      SOP_GUARDED_BY(published_mu_);
   size_t sweep_snapshots_at_ SOP_GUARDED_BY(published_mu_) = 64;
   // Count records up to `second` are folded; needed until no snapshot below `first` is left.
   std::deque<std::pair<Sequence, Sequence>> folded_ SOP_GUARDED_BY(published_mu_);

@@ -88,23 +88,21 @@ absl::Status Committer::Publish(Sequence tail, const std::optional<CountLedger::
   std::shared_ptr<const Snapshot> previous;  // released after the lock
   std::shared_ptr<const Snapshot> front;
   std::vector<std::shared_ptr<const Snapshot>> held;
+  std::vector<Sequence> left;
   Sequence oldest;
   std::optional<Sequence> drop_through;
   {
     base::MutexLock lock(published_mu_);
-    snapshots_.push_back(snapshot);
+    snapshots_.emplace_back(tail, snapshot);
     previous = std::exchange(published_, std::move(snapshot));
     // Held from here on, so that the oldest cannot go between being found and being named.
-    while ((front = snapshots_.front().lock()) == nullptr) snapshots_.pop_front();
+    while ((front = snapshots_.front().second.lock()) == nullptr) snapshots_.pop_front();
     oldest = front->sequence();
     // Behind one that is held for hours the others would pile up.
-    if (snapshots_.size() >= sweep_snapshots_at_) {
-      std::erase_if(snapshots_, [](const auto& kept) { return kept.expired(); });
-      sweep_snapshots_at_ = std::max<size_t>(64, snapshots_.size() * 2);
-    }
+    if (snapshots_.size() >= sweep_snapshots_at_) left = SweepSnapshots();
     if (folding.has_value()) {
       folded_.emplace_back(folding->folded, folding->through);
-      for (const auto& kept : snapshots_) {
+      for (const auto& [sequence, kept] : snapshots_) {
         if (auto alive = kept.lock()) held.push_back(std::move(alive));
       }
     }
@@ -114,6 +112,7 @@ absl::Status Committer::Publish(Sequence tail, const std::optional<CountLedger::
     }
   }
   cache_.Publish(tail, oldest);
+  if (!left.empty()) cache_.Hold(std::move(left));
   oldest_snapshot_.store(oldest.value, std::memory_order_release);
   if (drop_through.has_value()) {
     base::FailPoint("fold.drop");
@@ -125,6 +124,15 @@ absl::Status Committer::Publish(Sequence tail, const std::optional<CountLedger::
     ledger_.Compact(*folding, sequences);
   }
   return absl::OkStatus();
+}
+
+std::vector<Sequence> Committer::SweepSnapshots() {
+  std::erase_if(snapshots_, [](const auto& kept) { return kept.second.expired(); });
+  sweep_snapshots_at_ = std::max<size_t>(64, snapshots_.size() * 2);
+  std::vector<Sequence> left;
+  left.reserve(snapshots_.size());
+  for (const auto& [sequence, kept] : snapshots_) left.push_back(sequence);
+  return left;
 }
 
 std::shared_ptr<CommitGroup> Committer::StopBuilding() {

@@ -46,15 +46,15 @@ std::pair<Sequence, Sequence> CommitStager::Reserve(const Transaction& transacti
   return {first, Sequence{first.value + length}};
 }
 
-void CommitStager::Run(const Transaction& transaction, StagedCommit* staged) const {
+void CommitStager::Run(Transaction& transaction, StagedCommit* staged) const {
   staged->status = Stage(transaction, staged);
 }
 
-absl::Status CommitStager::Stage(const Transaction& transaction, StagedCommit* staged) const {
-  const Snapshot& base = *staged->base;
-  PassingSource source(base);
-  if (transaction.read_version() < base.sequence()) {
+absl::Status CommitStager::Stage(Transaction& transaction, StagedCommit* staged) const {
+  PassingSource source(*staged->base);
+  if (transaction.snapshot().sequence() < staged->base->sequence()) {
     SOP_RETURN_IF_ERROR(Validator(nullptr, {}, source).Validate(transaction));
+    transaction.snapshot_ = staged->base;
   }
   SOP_ASSIGN_OR_RETURN(
       staged->nodes,

@@ -67,12 +67,12 @@ class CommitStager {
   CommitStager(persistence::Storage& storage, const btree::NodeLimits& limits)
       : storage_(storage), limits_(limits) {}
 
-  // Validates the transaction against `staged->base`, builds its leaves and seals them. The status
-  // is in `staged`. REQUIRES: first, last and base are set.
-  void Run(const Transaction& transaction, StagedCommit* staged) const;
+  // Validates the transaction against `staged->base`, which it reads from then on, builds its
+  // leaves and seals them. The status is in `staged`. REQUIRES: first, last and base are set.
+  void Run(Transaction& transaction, StagedCommit* staged) const;
 
  private:
-  absl::Status Stage(const Transaction& transaction, StagedCommit* staged) const;
+  absl::Status Stage(Transaction& transaction, StagedCommit* staged) const;
 
   persistence::Storage& storage_;
   const btree::NodeLimits limits_;
