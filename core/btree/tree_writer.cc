@@ -12,6 +12,7 @@
 #include "core/base/fault/fail_point.h"
 #include "core/base/fault/seeded_bug.h"
 #include "core/base/status_macros.h"
+#include "core/btree/node/apply.h"
 #include "core/btree/node/splice.h"
 
 namespace sop::btree {
@@ -550,14 +551,18 @@ absl::StatusOr<NodeRef> TreeWriter::Current(NodeId id) {
   if (amended && it->second.action == NodeAction::kPut) {
     return NodeVersion::FromImage(NodeImage::Adopt(std::string(it->second.bytes)));
   }
+  // Staged leaves only, which have no delta pending.
   SOP_CHECK(!amended || it->second.action == NodeAction::kMerge);
   SOP_ASSIGN_OR_RETURN(NodeRef node, head_.Read(tree_, id));
   if (node == nullptr) {
     return Error(Reason::kDamaged,
                  fmt::format("tree {}: node {} is missing", tree_.value, id.value));
   }
-  if (amended) return NodeVersion::Extend(node, it->second.bytes);
-  return node;
+  if (!amended) return node;
+  // A delta that cuts something off is for images only.
+  const std::string_view delta = it->second.bytes;
+  SOP_ASSIGN_OR_RETURN(auto image, NodeImage::Parse(Apply(node->image().bytes(), {&delta, 1})));
+  return NodeVersion::FromImage(std::move(image));
 }
 
 void TreeWriter::PutImage(NodeId id, std::string bytes) {

@@ -174,7 +174,8 @@ class TreeWriter {
   std::string LowOf(const Leaf& leaf) const;
   absl::StatusOr<bool> PutStagedRange(const StagedTree& staged, size_t range);
   absl::Status ReplaceLeaf(const Leaf& leaf, std::vector<NodePart> parts);
-  absl::Status DropStaged(NodeId node, Sequence first_serials);
+  // Lets go of a staged leaf's items from `end` on; how many are left.
+  absl::StatusOr<uint64_t> CutStaged(NodeId node, std::string_view end, Sequence first_serials);
   // A change of a leaf that storage is told of and no more: who wants the leaf reads it there.
   // `bytes` are a delta, or the image of a fresh node.
   void PutUnread(NodeId node, persistence::NodeAction action, std::string bytes);

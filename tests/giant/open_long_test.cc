@@ -216,9 +216,10 @@ TEST_F(OpenLongTest, WhatIsOpenForLongSeesItsSnapshotInBoundedMemory) {
     most = std::max(most, resident);
   }
   fmt::print("counter open_long_seconds {}\n", absl::ToInt64Seconds(absl::Now() - start));
-  fmt::print("open: {} snapshots, {} changes behind them, {} looks at each; {} MiB when warm, at "
-             "most {} MiB\n",
-             snapshots.size(), round, checks, warm / kMiB, most / kMiB);
+  fmt::print(
+      "open: {} snapshots, {} changes behind them, {} looks at each; {} MiB when warm, at "
+      "most {} MiB\n",
+      snapshots.size(), round, checks, warm / kMiB, most / kMiB);
   EXPECT_TRUE(committed);
   EXPECT_EQ(snapshots.size(), kSnapshots);
   EXPECT_LE(most, warm + kGrowth);

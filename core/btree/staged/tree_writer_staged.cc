@@ -83,9 +83,9 @@ class TreeWriter::ChangedLeaf {
     }
   }
 
-  // Tells the staged leaf of keys that changed since and that are not overwritten anyway. By how
-  // many items it grows.
-  absl::StatusOr<int64_t> Amend(NodeId node, const KeySpan& span) {
+  // Tells the staged leaf of keys that changed since and that are not overwritten anyway, and to
+  // cut off what is behind `span` if it `is_cut`. By how many items in `span` it grows.
+  absl::StatusOr<int64_t> Amend(NodeId node, const KeySpan& span, bool is_cut) {
     int64_t growth = 0;
     DeltaView delta;
     delta.sequence = writer_.options_.sequence;
@@ -113,23 +113,36 @@ class TreeWriter::ChangedLeaf {
       operation.item = item;
       delta.operations.push_back(operation);
     }
+    if (is_cut) {
+      DeltaOperation cut;
+      cut.kind = DeltaKind::kCutFrom;
+      cut.key = *span.end;
+      delta.operations.push_back(cut);
+    }
     if (delta.operations.empty()) return 0;
     writer_.PutUnread(node, NodeAction::kMerge, EncodeDelta(delta));
     return growth;
   }
 
   absl::Status Take(const StagedRange& range, size_t index) {
-    const KeySpan span = SpanOf(staged_, range, index);
+    KeySpan span = SpanOf(staged_, range, index);
     if (span.end.has_value() && *span.end <= low_) return absl::OkStatus();
     if (leaf_.high.has_value() && span.begin >= *leaf_.high) return absl::OkStatus();
+    // What begins in the leaf before was cut there.
+    if (span.begin < low_) return absl::OkStatus();
     const StagedLeaf& staged = staged_.leaves[index];
-    if (span.begin < low_ || !EndsBy(span, leaf_.high)) {
-      return writer_.DropStaged(staged.node, on_.first_serials);
+    uint64_t staged_count = staged.count;
+    const bool is_cut = !EndsBy(span, leaf_.high);
+    if (is_cut) {
+      span.end = leaf_.high;
+      SOP_ASSIGN_OR_RETURN(staged_count,
+                           writer_.CutStaged(staged.node, *leaf_.high, on_.first_serials));
+      if (staged_count == 0) return absl::OkStatus();
     }
     SOP_RETURN_IF_ERROR(Rebuild(std::string(span.begin)));
-    SOP_ASSIGN_OR_RETURN(const int64_t growth, Amend(staged.node, span));
+    SOP_ASSIGN_OR_RETURN(const int64_t growth, Amend(staged.node, span, is_cut));
     SOP_RETURN_IF_ERROR(FreeValues(span));
-    const auto count = static_cast<uint64_t>(static_cast<int64_t>(staged.count) + growth);
+    const auto count = static_cast<uint64_t>(static_cast<int64_t>(staged_count) + growth);
     parts_.push_back({staged.low, staged.node, count, false});
     finished_ = !span.end.has_value();
     if (!finished_) at_ = std::string(*span.end);
@@ -296,11 +309,14 @@ void TreeWriter::PutUnread(NodeId node, NodeAction action, std::string bytes) {
   changes_.nodes[node] = {nullptr, action, std::move(bytes)};
 }
 
-// Nothing will refer to the node, nor to the values that were staged for it.
-absl::Status TreeWriter::DropStaged(NodeId node, Sequence first_serials) {
-  if (changes_.nodes.contains(node)) return absl::OkStatus();
+// Nothing will refer to values that were staged for what is cut off, nor to the node if nothing is
+// left.
+absl::StatusOr<uint64_t> TreeWriter::CutStaged(NodeId node, std::string_view end,
+                                               Sequence first_serials) {
   SOP_ASSIGN_OR_RETURN(const NodeRef leaf, Current(node));
-  for (uint32_t i = 0; i < leaf->item_count(); ++i) {
+  bool exact;
+  const uint32_t left = leaf->LowerBound(end, &exact);
+  for (uint32_t i = left; i < leaf->item_count(); ++i) {
     const ItemView item = leaf->item(i);
     if (!item.is_reference()) continue;
     const auto reference = DecodeReference(item.value);
@@ -308,8 +324,8 @@ absl::Status TreeWriter::DropStaged(NodeId node, Sequence first_serials) {
       changes_.freed_values.push_back(*reference);
     }
   }
-  RemoveNode(node);
-  return absl::OkStatus();
+  if (left == 0) RemoveNode(node);
+  return left;
 }
 
 }  // namespace sop::btree

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -354,6 +355,52 @@ TEST_F(EngineStagedTest, ValuesOutOfTheNodeComeAndGo) {
     EXPECT_EQ(snapshot->ReadValue(kTree, first[i]).value().has_value(), kept) << i;
     EXPECT_TRUE(snapshot->ReadValue(kTree, second[i]).value().has_value()) << i;
   }
+}
+
+TEST_F(EngineStagedTest, LeavesThatReachOverASplitKeepTheirPartOfItemsAndValues) {
+  const auto put = [&](uint64_t every) {
+    auto transaction = Begin();
+    for (uint64_t i = 0; i < 2'000; i += every) {
+      ItemWrite item;
+      const std::string bytes = fmt::format("{}of{}", i, every);
+      item.value = bytes;
+      item.placement = i % 3 == 0 ? Placement::kInNode : Placement::kOutOfNode;
+      ASSERT_TRUE(transaction->Put(Open(*transaction), Key(i), item).ok());
+    }
+    ASSERT_TRUE(Commit(std::move(transaction)).ok());
+    for (uint64_t i = 0; i < 2'000; i += every) oracle_[Key(i)] = fmt::format("{}of{}", i, every);
+  };
+  put(40);
+  for (const uint64_t every : {5, 3, 2}) {
+    // Others make every leaf split, and empty some.
+    Meanwhile([&] {
+      for (uint64_t i = 7; i < 2'000; i += 9) {
+        PutBoth(Key(i) + fmt::format("x{}", every), std::string(40, 'x'));
+      }
+      for (uint64_t i = 1'000; i < 1'400; ++i) {
+        ASSERT_TRUE(EraseOne(Key(i)).ok());
+        oracle_.erase(Key(i));
+      }
+    });
+    put(every);
+    ASSERT_NO_FATAL_FAILURE(ExpectOracle()) << every;
+  }
+  std::set<uint64_t> referred;
+  auto reader = Begin(Mode::kReadOnly);
+  auto cursor = reader->OpenCursor(Open(*reader), ReadMode::kItem);
+  ASSERT_TRUE(cursor->SeekToFirst().ok());
+  for (; cursor->Valid(); cursor->Next().IgnoreError()) {
+    if (!cursor->item().is_reference()) continue;
+    referred.insert(btree::DecodeReference(cursor->item().value)->value_id.value);
+  }
+  std::set<uint64_t> stored;
+  const auto snapshot = faulty_->nodes().TakeSnapshot().value();
+  const auto all = snapshot->ScanValues({}, [&](TreeId, Serial value_id, std::string_view) {
+    stored.insert(value_id.value);
+    return true;
+  });
+  ASSERT_TRUE(all.ok()) << all;
+  EXPECT_EQ(stored, referred);
 }
 
 TEST_F(EngineStagedTest, CountersAndRideOnBytesMeetWhatOthersDid) {
