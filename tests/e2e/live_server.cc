@@ -75,7 +75,7 @@ absl::Status LiveServer::KillAndRestart() {
 
 bool LiveServer::Runs() const { return waitpid(process_, nullptr, WNOHANG) == 0; }
 
-std::shared_ptr<grpc::Channel> LiveServer::Connect(const std::string& address) {
+std::shared_ptr<grpc::Channel> LiveServer::Connect(const std::string& address, Window window) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageSizeBytes);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
@@ -83,6 +83,10 @@ std::shared_ptr<grpc::Channel> LiveServer::Connect(const std::string& address) {
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
   // Of its own, so that nothing is left of a server that was killed.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  if (window == Window::kSmall) {
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 64 << 10);
+  }
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 

@@ -31,8 +31,12 @@ class LiveServer {
   // HOST:PORT of its gRPC and of its HTTP face.
   const std::string& address() const { return address_; }
   const std::string& http_address() const { return http_address_; }
+  // How much of a stream that is not read its client takes in: more and more as gRPC measures the
+  // connection, or 64 KiB.
+  enum class Window { kGrowing, kSmall };
   // A channel that shares nothing with others, to `address`: ours, or of something in between.
-  static std::shared_ptr<grpc::Channel> Connect(const std::string& address);
+  static std::shared_ptr<grpc::Channel> Connect(const std::string& address,
+                                                Window window = Window::kGrowing);
   pid_t process() const { return process_; }
   // Whether it still runs; if not, it ended by itself.
   bool Runs() const;
