@@ -13,6 +13,10 @@ constexpr absl::Duration kBetweenRebalances = absl::Seconds(1);
 constexpr int64_t kUnusedShare = 8;
 constexpr int64_t kNearLimitShare = 8;
 constexpr int64_t kUnusedShareNearLimit = 32;
+// Of the limit: room for what was freed since the last look, which nobody else can have yet.
+constexpr int64_t kFreedShare = 16;
+// By so much of it a higher overhead fades at each look.
+constexpr int64_t kFadingShare = 64;
 
 }  // namespace
 
@@ -24,7 +28,10 @@ void MemoryGovernor::Tick(absl::Duration now) {
   const int64_t limit = budget.limit_bytes();
   const int64_t held = std::max(memory.allocated + memory.resident - memory.allocator_resident,
                                 memory.resident - memory.unused - limit / 10);
-  budget.SetOverhead(std::max<int64_t>(0, held - budget.firm_bytes() - budget.cached_bytes()));
+  const int64_t overhead = held - budget.firm_bytes() - budget.cached_bytes();
+  // What was charged may not be held yet, and looks like less overhead: it is no less than lately.
+  overhead_ = std::max({int64_t{0}, overhead, overhead_ - overhead_ / kFadingShare});
+  budget.SetOverhead(overhead_ + limit / kFreedShare);
   const bool near = memory.resident > limit - limit / kNearLimitShare;
   if (memory.unused > limit / (near ? kUnusedShareNearLimit : kUnusedShare)) parts_.give_back();
   if (parts_.rebalance_caches == nullptr) return;

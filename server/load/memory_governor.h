@@ -31,6 +31,7 @@ class MemoryGovernor {
 
  private:
   const Parts parts_;
+  int64_t overhead_ = 0;  // without what is freed
   absl::Duration rebalanced_ = -absl::InfiniteDuration();
 };
 

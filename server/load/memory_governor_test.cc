@@ -9,6 +9,9 @@ namespace {
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 
+// What is added to all overhead, for pages freed between two looks.
+int64_t Freed(const base::MemoryBudget& budget) { return budget.limit_bytes() / 16; }
+
 TEST(MemoryGovernorTest, WhatIsNeitherFirmNorCachedIsOverhead) {
   auto budget = std::make_shared<base::MemoryBudget>(100 * kMiB);
   budget->Charge(10 * kMiB);
@@ -23,7 +26,7 @@ TEST(MemoryGovernorTest, WhatIsNeitherFirmNorCachedIsOverhead) {
                            .give_back = [&] { ++given_back; }});
   governor.Tick(absl::Seconds(1));
   // 60 allocated and 15 beside the allocator, 40 of which are accounted for.
-  EXPECT_EQ(budget->overhead_bytes(), 35 * kMiB);
+  EXPECT_EQ(budget->overhead_bytes(), 35 * kMiB + Freed(*budget));
   EXPECT_EQ(rebalances, 1);
   governor.Tick(absl::Seconds(1.5));
   EXPECT_EQ(rebalances, 1);
@@ -53,7 +56,7 @@ TEST(MemoryGovernorTest, AnEighthMayBeKeptUnusedFarFromTheLimit) {
   MemoryGovernor governor(
       {.budget = budget, .measure = [&] { return memory; }, .give_back = [&] { ++given_back; }});
   governor.Tick(absl::Seconds(1));
-  EXPECT_EQ(budget->overhead_bytes(), 200 * kMiB) << "what is unused is not held";
+  EXPECT_EQ(budget->overhead_bytes(), 200 * kMiB + Freed(*budget)) << "what is unused is not held";
   EXPECT_EQ(given_back, 0);
   memory.unused = 101 * kMiB;
   governor.Tick(absl::Seconds(2));
@@ -66,7 +69,22 @@ TEST(MemoryGovernorTest, WhatIsFragmentedBeyondATenthCounts) {
       .resident = 90 * kMiB, .allocated = 40 * kMiB, .allocator_resident = 80 * kMiB};
   MemoryGovernor governor({.budget = budget, .measure = [&] { return memory; }});
   governor.Tick(absl::Seconds(1));
-  EXPECT_EQ(budget->overhead_bytes(), 80 * kMiB);
+  EXPECT_EQ(budget->overhead_bytes(), 80 * kMiB + Freed(*budget));
+}
+
+TEST(MemoryGovernorTest, AnOverheadThatWasSeenFadesSlowly) {
+  auto budget = std::make_shared<base::MemoryBudget>(256 * kMiB);
+  const ProcessMemory memory = {
+      .resident = 96 * kMiB, .allocated = 64 * kMiB, .allocator_resident = 64 * kMiB};
+  MemoryGovernor governor({.budget = budget, .measure = [&] { return memory; }});
+  governor.Tick(absl::Seconds(1));
+  EXPECT_EQ(budget->overhead_bytes(), 96 * kMiB + Freed(*budget));
+  // Charged for what is about to be received, and not held yet.
+  budget->Charge(96 * kMiB);
+  governor.Tick(absl::Seconds(2));
+  EXPECT_EQ(budget->overhead_bytes(), 96 * kMiB - 96 * kMiB / 64 + Freed(*budget));
+  for (int i = 0; i < 300; ++i) governor.Tick(absl::Seconds(3));
+  EXPECT_LT(budget->overhead_bytes(), kMiB + Freed(*budget));
 }
 
 TEST(ProcessMemoryTest, SeesWhatIsAllocated) {

@@ -42,6 +42,7 @@ class OverloadTest : public testing::Test {
     using e2e::LiveServer;
     for (int i = 0; i < 8; ++i) {
       channels_.push_back(LiveServer::Connect(server_->address()));
+      large_channels_.push_back(LiveServer::Connect(server_->address()));
       const auto window = i % 2 == 0 ? LiveServer::Window::kGrowing : LiveServer::Window::kSmall;
       slow_channels_.push_back(LiveServer::Connect(server_->address(), window));
     }
@@ -78,10 +79,12 @@ class OverloadTest : public testing::Test {
   }
 
   void AddCallers(CallKind kind, uint32_t count, LoadRecord& record) {
+    const bool is_large = kind == CallKind::kLargePage || kind == CallKind::kLargeUpsert;
+    const auto& channels = is_large ? large_channels_ : channels_;
     for (uint32_t i = 0; i < count; ++i) {
       const auto number = static_cast<uint32_t>(callers_.size());
       callers_.push_back(
-          std::make_unique<Caller>(channels_[number % channels_.size()], kind, number, record));
+          std::make_unique<Caller>(channels[number % channels.size()], kind, number, record));
       callers_.back()->Start();
     }
   }
@@ -133,7 +136,9 @@ class OverloadTest : public testing::Test {
 
   std::unique_ptr<e2e::LiveServer> server_;
   std::vector<std::shared_ptr<grpc::Channel>> channels_;
-  // The slow readers': on one connection answers wait behind whatever was sent before.
+  // Those of large callers and slow readers: on one connection answers wait behind whatever was
+  // sent before.
+  std::vector<std::shared_ptr<grpc::Channel>> large_channels_;
   std::vector<std::shared_ptr<grpc::Channel>> slow_channels_;
   std::unique_ptr<Client> client_;
   std::vector<std::unique_ptr<Caller>> callers_;
