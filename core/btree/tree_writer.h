@@ -81,8 +81,10 @@ class TreeWriter {
   struct StagedOn {
     NodeSource& base;
     WriteSource& writes;
-    // Values staged with the leaves have Serials of this sequence and later ones.
+    // Values staged with the leaves have Serials of sequences [first, end), and no others have. (A
+    // value that was staged by itself is not theirs.)
     Sequence first_serials;
+    Sequence end_serials;
     // Whether the node may differ from what `base` has.
     absl::FunctionRef<bool(NodeId node)> may_have_changed;
     // Told of keys, in places that are written, whose items differ; its error ends the writing.
@@ -175,7 +177,7 @@ class TreeWriter {
   absl::StatusOr<bool> PutStagedRange(const StagedTree& staged, size_t range);
   absl::Status ReplaceLeaf(const Leaf& leaf, std::vector<NodePart> parts);
   // Lets go of a staged leaf's items from `end` on; how many are left.
-  absl::StatusOr<uint64_t> CutStaged(NodeId node, std::string_view end, Sequence first_serials);
+  absl::StatusOr<uint64_t> CutStaged(NodeId node, std::string_view end, const StagedOn& on);
   // A change of a leaf that storage is told of and no more: who wants the leaf reads it there.
   // `bytes` are a delta, or the image of a fresh node.
   void PutUnread(NodeId node, persistence::NodeAction action, std::string bytes);

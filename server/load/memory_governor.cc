@@ -22,13 +22,16 @@ constexpr int64_t kFadingShare = 64;
 
 void MemoryGovernor::Tick(absl::Duration now) {
   base::MemoryBudget& budget = *parts_.budget;
+  const auto counted = [&budget] { return budget.firm_bytes() + budget.cached_bytes(); };
+  // What is given back meanwhile was measured, what is taken meanwhile may have been.
+  const int64_t counted_before = counted();
   const ProcessMemory memory = parts_.measure();
   // Pages that the allocator keeps are left out: counting them would make caches shrink more the
   // more they shrank. What is fragmented beyond a tenth counts: requests have to wait for it.
   const int64_t limit = budget.limit_bytes();
   const int64_t held = std::max(memory.allocated + memory.resident - memory.allocator_resident,
                                 memory.resident - memory.unused - limit / 10);
-  const int64_t overhead = held - budget.firm_bytes() - budget.cached_bytes();
+  const int64_t overhead = held - std::max(counted_before, counted());
   // What was charged may not be held yet, and looks like less overhead: it is no less than lately.
   overhead_ = std::max({int64_t{0}, overhead, overhead_ - overhead_ / kFadingShare});
   budget.SetOverhead(overhead_ + limit / kFreedShare);

@@ -135,8 +135,7 @@ class TreeWriter::ChangedLeaf {
     const bool is_cut = !EndsBy(span, leaf_.high);
     if (is_cut) {
       span.end = leaf_.high;
-      SOP_ASSIGN_OR_RETURN(staged_count,
-                           writer_.CutStaged(staged.node, *leaf_.high, on_.first_serials));
+      SOP_ASSIGN_OR_RETURN(staged_count, writer_.CutStaged(staged.node, *leaf_.high, on_));
       if (staged_count == 0) return absl::OkStatus();
     }
     SOP_RETURN_IF_ERROR(Rebuild(std::string(span.begin)));
@@ -312,7 +311,7 @@ void TreeWriter::PutUnread(NodeId node, NodeAction action, std::string bytes) {
 // Nothing will refer to values that were staged for what is cut off, nor to the node if nothing is
 // left.
 absl::StatusOr<uint64_t> TreeWriter::CutStaged(NodeId node, std::string_view end,
-                                               Sequence first_serials) {
+                                               const StagedOn& on) {
   SOP_ASSIGN_OR_RETURN(const NodeRef leaf, Current(node));
   bool exact;
   const uint32_t left = leaf->LowerBound(end, &exact);
@@ -320,9 +319,9 @@ absl::StatusOr<uint64_t> TreeWriter::CutStaged(NodeId node, std::string_view end
     const ItemView item = leaf->item(i);
     if (!item.is_reference()) continue;
     const auto reference = DecodeReference(item.value);
-    if (reference.has_value() && reference->value_id >= MakeSerial(first_serials, 0)) {
-      changes_.freed_values.push_back(*reference);
-    }
+    if (!reference.has_value() || reference->value_id < MakeSerial(on.first_serials, 0)) continue;
+    if (reference->value_id >= MakeSerial(on.end_serials, 0)) continue;
+    changes_.freed_values.push_back(*reference);
   }
   if (left == 0) RemoveNode(node);
   return left;

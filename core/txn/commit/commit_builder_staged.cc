@@ -51,10 +51,10 @@ absl::Status CommitBuilder::WriteStagedTree(const Transaction::Tree& tree, Finis
   btree::TreeWriter::Options options{inputs_.limits, staged.last};
   options.limits.slots = std::max<uint32_t>(tree.options.slot_length, 2);
   btree::TreeWriter writer(head, next_node, options);
-  SOP_ASSIGN_OR_RETURN(
-      btree::TreeChanges changes,
-      writer.WriteStaged(id, staged.trees[id],
-                         {base, writes, staged.first, may_have_changed, on_changed_key}));
+  SOP_ASSIGN_OR_RETURN(btree::TreeChanges changes,
+                       writer.WriteStaged(id, staged.trees[id],
+                                          {base, writes, staged.first, staged.builder_sequence(),
+                                           may_have_changed, on_changed_key}));
   AddChanges(id, std::move(changes), finished);
   return absl::OkStatus();
 }

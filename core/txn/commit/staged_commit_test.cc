@@ -358,20 +358,36 @@ TEST_F(EngineStagedTest, ValuesOutOfTheNodeComeAndGo) {
 }
 
 TEST_F(EngineStagedTest, LeavesThatReachOverASplitKeepTheirPartOfItemsAndValues) {
-  const auto put = [&](uint64_t every) {
+  // Values in nodes, beside them, and in storage before their transaction.
+  const auto stage = [&](std::string_view value) {
+    std::unique_ptr<StagedValue> staged = engine_->StageValue(kTree).value();
+    EXPECT_TRUE(staged->Append(value).ok());
+    EXPECT_TRUE(staged->Seal().ok());
+    return staged;
+  };
+  const auto value_of = [](uint64_t i, uint64_t every) {
+    const std::string text = fmt::format("{}of{}", i, every);
+    return i % 60 == 0 ? text + std::string(persistence::kMaxWholeValueBytes, 'l') : text;
+  };
+  const auto fill = [&](uint64_t every) {
     auto transaction = Begin();
     for (uint64_t i = 0; i < 2'000; i += every) {
       ItemWrite item;
-      const std::string bytes = fmt::format("{}of{}", i, every);
+      const std::string bytes = value_of(i, every);
       item.value = bytes;
       item.placement = i % 3 == 0 ? Placement::kInNode : Placement::kOutOfNode;
-      ASSERT_TRUE(transaction->Put(Open(*transaction), Key(i), item).ok());
+      if (i % 60 == 0) item.staged = stage(bytes);
+      EXPECT_TRUE(transaction->Put(Open(*transaction), Key(i), item).ok());
     }
-    ASSERT_TRUE(Commit(std::move(transaction)).ok());
-    for (uint64_t i = 0; i < 2'000; i += every) oracle_[Key(i)] = fmt::format("{}of{}", i, every);
+    return transaction;
   };
-  put(40);
+  const auto commit = [&](std::shared_ptr<Transaction> transaction, uint64_t every) {
+    ASSERT_TRUE(Commit(std::move(transaction)).ok());
+    for (uint64_t i = 0; i < 2'000; i += every) oracle_[Key(i)] = value_of(i, every);
+  };
+  commit(fill(40), 40);
   for (const uint64_t every : {5, 3, 2}) {
+    auto transaction = fill(every);
     // Others make every leaf split, and empty some.
     Meanwhile([&] {
       for (uint64_t i = 7; i < 2'000; i += 9) {
@@ -382,7 +398,7 @@ TEST_F(EngineStagedTest, LeavesThatReachOverASplitKeepTheirPartOfItemsAndValues)
         oracle_.erase(Key(i));
       }
     });
-    put(every);
+    commit(std::move(transaction), every);
     ASSERT_NO_FATAL_FAILURE(ExpectOracle()) << every;
   }
   std::set<uint64_t> referred;
@@ -391,7 +407,8 @@ TEST_F(EngineStagedTest, LeavesThatReachOverASplitKeepTheirPartOfItemsAndValues)
   ASSERT_TRUE(cursor->SeekToFirst().ok());
   for (; cursor->Valid(); cursor->Next().IgnoreError()) {
     if (!cursor->item().is_reference()) continue;
-    referred.insert(btree::DecodeReference(cursor->item().value)->value_id.value);
+    const auto value = btree::DecodeReference(cursor->item().value);
+    for (uint64_t i = 0; i < value->pieces(); ++i) referred.insert(value->piece(i).value);
   }
   std::set<uint64_t> stored;
   const auto snapshot = faulty_->nodes().TakeSnapshot().value();
