@@ -5,11 +5,15 @@ namespace {
 
 // Of the limit: what caches keep, and what firm memory may always have.
 constexpr int64_t kShare = 16;
+// Enough for a request and an answer of some MiB, and at most so much of the limit.
+constexpr int64_t kLeastRoom = 12 << 20;
+constexpr int64_t kLeastRoomShare = 5;
 
 }  // namespace
 
 bool MemoryBudget::HasRoom(int64_t bytes) const {
-  const int64_t room = std::max(limit_ - limit_ / kShare - overhead_bytes(), limit_ / kShare);
+  const int64_t least = std::max(limit_ / kShare, std::min(kLeastRoom, limit_ / kLeastRoomShare));
+  const int64_t room = std::max(limit_ - limit_ / kShare - overhead_bytes(), least);
   return firm_bytes() + bytes <= room;
 }
 

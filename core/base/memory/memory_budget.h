@@ -19,8 +19,8 @@ namespace sop::base {
 //
 // Invariants:
 // 1. Reserve succeeds only while firm and overhead leave the caches a 16th of the limit, except
-//    that firm memory may always reach a 16th, so that a process whose overhead has no room left
-//    still answers.
+//    that firm memory may always reach a 16th, of a small limit 12 MiB if that is below a fifth, so
+//    that a process whose overhead has no room left still answers, the largest request too.
 // 2. Caches give way to firm memory: cached <= limit - firm - overhead once they have dropped what
 //    they should.
 //
