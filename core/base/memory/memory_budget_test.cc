@@ -40,11 +40,20 @@ TEST(MemoryBudgetTest, WhatIsCachedRefusesNobody) {
   EXPECT_TRUE(budget.Reserve(1500));
 }
 
-TEST(MemoryBudgetTest, AFullProcessStillHasRoomForASixteenth) {
-  MemoryBudget budget(kLimit);
-  budget.SetOverhead(10 * kLimit);
-  EXPECT_TRUE(budget.Reserve(100));
-  EXPECT_FALSE(budget.Reserve(1));
+TEST(MemoryBudgetTest, AFullProcessStillHasRoomForASixteenthOrOneRequest) {
+  constexpr int64_t kMiB = int64_t{1} << 20;
+  struct Case {
+    size_t limit;
+    int64_t room;
+  };
+  for (const auto& [limit, room] :
+       {Case{320 * kMiB, 20 * kMiB}, Case{64 * kMiB, 12 * kMiB}, Case{1'600, 320}}) {
+    MemoryBudget budget(limit);
+    budget.SetOverhead(10 * static_cast<int64_t>(limit));
+    EXPECT_FALSE(budget.Reserve(room + 1)) << limit;
+    EXPECT_TRUE(budget.Reserve(room)) << limit;
+    EXPECT_FALSE(budget.Reserve(1)) << limit;
+  }
 }
 
 TEST(MemoryChargeTest, GivesBackWhatItHolds) {
