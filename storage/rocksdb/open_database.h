@@ -12,6 +12,7 @@
 #include "core/base/mutex.h"
 #include "core/persistence/storage.h"
 #include "storage/rocksdb/database_folder.h"
+#include "storage/rocksdb/file_list_gate.h"
 #include "storage/rocksdb/log/log_order.h"
 #include "storage/rocksdb/rocksdb_environment.h"
 #include "storage/rocksdb/rocksdb_tuning.h"
@@ -57,6 +58,7 @@ class OpenDatabase {
   WriteHealth& health() const { return *health_; }
   const rocksdb::Statistics& statistics() const { return *statistics_; }
   rocksdb::Env& env() const { return env_; }
+  FileListGate& file_list() { return file_list_; }
   // What opening found wrong with the files.
   const std::vector<persistence::FileProblem>& problems() const { return problems_; }
 
@@ -101,6 +103,7 @@ class OpenDatabase {
   mutable base::Mutex log_mu_;
   mutable LogOrder log_order_;
   mutable std::atomic<uint64_t> values_read_{0};
+  FileListGate file_list_;
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> families_;
 };

@@ -115,6 +115,18 @@ absl::Status SweepPending(const OpenDatabase& database) {
   return absl::OkStatus();
 }
 
+namespace {
+
+// Whether some of the nodes and values have numbers that commits give out too.
+bool HaveSerials(const std::vector<StagedRange>& ranges) {
+  return std::any_of(ranges.begin(), ranges.end(), [](const StagedRange& range) {
+    const uint64_t number = base::LoadBig64(range.first.data() + sizeof(uint32_t));
+    return StagedIdOf(Serial{number}) == 0;
+  });
+}
+
+}  // namespace
+
 RocksDbStagedNodes::RocksDbStagedNodes(std::shared_ptr<OpenDatabase> database,
                                        base::FileSystem& files, ClaimSpace claim,
                                        std::string folder, uint64_t id)
@@ -134,8 +146,12 @@ RocksDbStagedNodes::~RocksDbStagedNodes() {
   if (!database_->health().CheckFailure().ok()) return;
   // The record that took them removed the row.
   const auto row = database_->Get(rocksdb::ReadOptions(), Family::kMeta, PendingKey(id_));
-  if (!row.ok() || !row->has_value()) return;
-  RemoveRanges(*database_, ranges_, PendingKey(id_)).IgnoreError();
+  if (row.ok() && !row->has_value()) return;
+  const absl::Status removed =
+      row.ok() ? RemoveRanges(*database_, ranges_, PendingKey(id_)) : row.status();
+  if (removed.ok() || !HaveSerials(ranges_)) return;
+  // The next start removes them: until then no other commit may give out these Serials.
+  database_->health().Fail(rocksdb::Status::Aborted(removed.ToString())).IgnoreError();
 }
 
 absl::Status RocksDbStagedNodes::OpenFile(Family family, Output* output) {
@@ -231,7 +247,9 @@ absl::Status RocksDbStagedNodes::Ingest() {
     added.options = options;
   }
   if (families.empty()) return absl::OkStatus();
+  database_->file_list().BeginChange();
   const rocksdb::Status status = database_->db().IngestExternalFiles(families);
+  database_->file_list().EndChange();
   if (!status.ok()) return FromRocksDb(status, fmt::format("ingest {}", folder_));
   return absl::OkStatus();
 }

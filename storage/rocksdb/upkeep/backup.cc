@@ -119,15 +119,23 @@ absl::StatusOr<Backup> AddBackup(
   persistence::BackupProgress so_far;
   so_far.total_bytes = BytesToCopy(database);
   std::atomic<uint64_t> done{0};
+  // RocksDB lists the tables first and then the logs; when it begins to copy it has both.
+  std::atomic<bool> lists{true};
+  const auto end_list = [&] {
+    if (lists.exchange(false)) database.file_list().EndList();
+  };
   rocksdb::CreateBackupOptions options;
   options.progress_callback = [&] {
+    end_list();
     if (progress == nullptr) return;
     const uint64_t bytes = std::min(done += kProgressBytes, so_far.total_bytes);
     progress({bytes, so_far.total_bytes});
   };
   rocksdb::BackupID number = 0;
+  database.file_list().BeginList();
   status = engine->CreateNewBackupWithMetadata(options, &database.db(),
                                                EncodeNote(sequence, format), &number);
+  end_list();
   if (!status.ok()) return FromRocksDb(status, action);
   rocksdb::BackupInfo made;
   status = engine->GetBackupInfo(number, &made);

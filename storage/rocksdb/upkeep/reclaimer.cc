@@ -79,6 +79,7 @@ absl::Status Reclaimer::DropFeedFiles() {
     end.swap(feed_trimmed_);
   }
   if (end.empty()) return absl::OkStatus();
+  SOP_RETURN_IF_ERROR(SyncLog());
   const rocksdb::Slice last = end;
   const rocksdb::RangePtr range(nullptr, &last);
   const rocksdb::Status dropped = rocksdb::DeleteFilesInRanges(
@@ -128,6 +129,7 @@ absl::Status Reclaimer::DropFilesOfValues() {
       return true;
     });
   }
+  if (!unseen.empty()) SOP_RETURN_IF_ERROR(SyncLog());
   for (const FreedPieces& pieces : unseen) {
     const std::string first = ItemKey(pieces.tree, pieces.first.value);
     const std::string last = ItemKey(pieces.tree, pieces.last.value);
@@ -164,8 +166,10 @@ absl::Status Reclaimer::Run() {
   if (!running_.TryLock()) return absl::OkStatus();
   absl::Status status = DropFeedFiles();
   if (status.ok()) status = DropFilesOfValues();
-  for (const Dropped& tree : TakeUnseen()) {
-    const absl::Status reclaimed = Reclaim(tree.tree);
+  const std::vector<Dropped> unseen = TakeUnseen();
+  const absl::Status synced = unseen.empty() ? absl::OkStatus() : SyncLog();
+  for (const Dropped& tree : unseen) {
+    const absl::Status reclaimed = synced.ok() ? Reclaim(tree.tree) : synced;
     if (status.ok()) status = reclaimed;
     const base::MutexLock lock(mu_);
     if (reclaimed.ok()) ++reclaimed_;
@@ -173,6 +177,14 @@ absl::Status Reclaimer::Run() {
   if (status.ok()) status = CompactValues();
   running_.Unlock();
   return status;
+}
+
+// Files go at once: a commit that was not synced, and that a power cut takes back, may be what
+// freed them.
+absl::Status Reclaimer::SyncLog() {
+  const rocksdb::Status synced = database_.db().SyncWAL();
+  if (synced.ok()) return absl::OkStatus();
+  return database_.health().Fail(synced);
 }
 
 absl::Status Reclaimer::Compact(const rocksdb::CompactRangeOptions& options, Family family,

@@ -74,6 +74,8 @@ class Reclaimer {
   std::vector<Dropped> TakeUnseen() SOP_EXCLUDES(mu_);
   absl::Status Reclaim(TreeId tree);
   absl::Status DropFilesOfValues() SOP_EXCLUDES(mu_);
+  // To be called before files are dropped, once it is known which.
+  absl::Status SyncLog();
   absl::Status CompactValues() SOP_EXCLUDES(mu_);
   absl::Status DropFeedFiles() SOP_EXCLUDES(mu_);
   absl::Status Compact(const rocksdb::CompactRangeOptions& options, Family family,
