@@ -12,10 +12,10 @@
 #include "core/base/mutex.h"
 #include "core/persistence/storage.h"
 #include "storage/rocksdb/database_folder.h"
-#include "storage/rocksdb/file_list_gate.h"
 #include "storage/rocksdb/log/log_order.h"
 #include "storage/rocksdb/rocksdb_environment.h"
 #include "storage/rocksdb/rocksdb_tuning.h"
+#include "storage/rocksdb/upkeep/file_list_gate.h"
 #include "storage/rocksdb/write_health.h"
 
 namespace sop::rocksdb_storage {

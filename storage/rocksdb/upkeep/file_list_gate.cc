@@ -1,4 +1,4 @@
-#include "storage/rocksdb/file_list_gate.h"
+#include "storage/rocksdb/upkeep/file_list_gate.h"
 
 namespace sop::rocksdb_storage {
 
