@@ -133,5 +133,51 @@ TEST_F(PowerLossTest, WhatIsRecoveredIsAPrefixWithEverythingAcknowledged) {
              during_recovery_, overwritings_);
 }
 
+// A commit that nobody was promised frees a value, whose files go at once. The power takes the
+// commit back: what it freed is still referred to.
+TEST_F(PowerLossTest, FilesGoOnlyOnceTheCommitThatFreesThemIsOnDisk) {
+  constexpr TreeId kTree{7};
+  const std::string large(persistence::kMaxWholeValueBytes + 1, 'l');
+  Disk disk;
+  auto opened = EngineOnDisk::Open(disk);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  txn::Engine& engine = (*opened)->engine();
+  std::shared_ptr<txn::StagedValue> staged = *engine.StageValue(kTree);
+  ASSERT_TRUE(staged->Append(large).ok());
+  ASSERT_TRUE(staged->Seal().ok());
+  auto writer = engine.Begin({});
+  txn::ItemWrite item;
+  item.staged = std::move(staged);
+  ASSERT_TRUE(writer->Put(writer->OpenTree(kTree, {}), "key", item).ok());
+  item.staged = nullptr;
+  ASSERT_TRUE(engine.CommitAndWait(std::move(writer)).status.ok());
+  auto remover = engine.Begin({});
+  ASSERT_TRUE(remover->Erase(remover->OpenTree(kTree, {}), "key").ok());
+  txn::CommitOptions relaxed;
+  relaxed.durability = persistence::Durability::kRelaxed;
+  ASSERT_TRUE(engine.CommitAndWait(std::move(remover), relaxed).status.ok());
+  ASSERT_TRUE((*opened)->storage().KeepHouse().ok());
+  DiskState state;
+  bool files_went = false;
+  for (const DiskOperation& operation : disk.journal()) {
+    files_went = files_went || (operation.kind == DiskOperation::Kind::kRemove &&
+                                operation.path.ends_with(".sst") &&
+                                operation.path.find("/staging/") == std::string::npos);
+    state.Apply(operation);
+  }
+  EXPECT_TRUE(files_went);
+  Disk found(state.AfterPowerLoss(Survival::kNothing, Survival::kAll, random_));
+  auto again = EngineOnDisk::Open(found);
+  ASSERT_TRUE(again.ok()) << again.status();
+  auto reader = (*again)->engine().Begin({.mode = txn::Mode::kReadOnly});
+  const txn::TreeSlot tree = reader->OpenTree(kTree, {});
+  auto there = reader->Get(tree, "key", txn::ReadMode::kItem);
+  ASSERT_TRUE(there.ok()) << there.status();
+  if (!there->has_value()) return;  // the removal survived
+  const absl::Status loaded = reader->LoadValue(tree, &**there);
+  ASSERT_TRUE(loaded.ok()) << loaded;
+  EXPECT_EQ((*there)->value, large);
+}
+
 }  // namespace
 }  // namespace sop::faults
