@@ -326,9 +326,11 @@ absl::Status Transaction::Put(TreeSlot slot, std::string_view key, const ItemWri
     const std::string encoded = btree::EncodeReference(reference);
     write.staged = true;
     write.value = encoded;
-    // Kept first: the write may be there even if it failed.
-    staged_values_[reference.value_id] = item.staged;
-    return Write(slot, key, write);
+    // Kept first: a write that failed on its way to a file may be there.
+    const bool is_new = staged_values_.try_emplace(reference.value_id, item.staged).second;
+    const absl::Status status = Write(slot, key, write);
+    if (!status.ok() && write_failure_.ok() && is_new) staged_values_.erase(reference.value_id);
+    return status;
   }
   write.value = item.value;
   write.out_of_node = item.placement == Placement::kOutOfNode;

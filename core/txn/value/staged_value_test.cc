@@ -72,6 +72,17 @@ TEST_F(StagedValueTest, IsReadByItsTransactionAndThenByAll) {
   EXPECT_EQ(Committed("k"), value);
 }
 
+TEST_F(StagedValueTest, OneWhoseWriteIsRefusedIsCollected) {
+  options_.limits.transaction_writes = 1;
+  Reopen();
+  auto writer = Begin();
+  ASSERT_TRUE(Put(*writer, "a", "1").ok());
+  EXPECT_EQ(ReasonOf(PutStaged(*writer, "b", Large(kSize))), Reason::kLimitExceeded);
+  ASSERT_TRUE(Commit(std::move(writer)).ok());
+  EXPECT_EQ(Committed("a"), "1");
+  EXPECT_EQ(StoredValues(), 0U);
+}
+
 TEST_F(StagedValueTest, PiecesAreReadOneByOne) {
   const std::string value = Large(kSize);
   auto writer = Begin();
