@@ -179,6 +179,41 @@ TEST_F(DiskErrorTest, FullDiskRefusesWritesAndTakesThemAgainWhenSpaceReturns) {
   fmt::print("counter full_disks {}\n", cases);
 }
 
+// Nodes under numbers that commits give out too. While they might be removed by the next start,
+// nobody else may get those numbers.
+TEST_F(DiskErrorTest, StagedNodesThatCannotBeRemovedStopTheDatabase) {
+  constexpr TreeId kTree{7};
+  const auto commit = [kTree](EngineOnDisk& opened) {
+    auto writer = opened.engine().Begin({});
+    txn::ItemWrite item;
+    item.value = "value";
+    EXPECT_TRUE(writer->Put(writer->OpenTree(kTree, {}), "key", item).ok());
+    return opened.engine().CommitAndWait(std::move(writer)).status;
+  };
+  Disk disk;
+  auto opened = EngineOnDisk::Open(disk);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  ASSERT_TRUE(commit(**opened).ok());
+  auto nodes = (*opened)->storage().nodes().StageNodes(persistence::SpaceUse::kAboveReserve);
+  ASSERT_TRUE(nodes.ok()) << nodes.status();
+  const NodeId node{MakeSerial(Sequence{1'000}, 0).value};
+  ASSERT_TRUE((*nodes)->PutNode(kTree, node, "an image").ok());
+  ASSERT_TRUE((*nodes)->Seal().ok());
+  disk.SetCapacity(0);
+  nodes->reset();
+  disk.SetCapacity(uint64_t{1} << 30);
+  (*opened)->LetTimePass();
+  const absl::Status refused = commit(**opened);
+  EXPECT_EQ(ReasonOf(refused), Reason::kUnavailable) << refused;
+  opened->reset();
+  opened = EngineOnDisk::Open(disk);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_TRUE(commit(**opened).ok());
+  const auto snapshot = (*opened)->storage().nodes().TakeSnapshot();
+  ASSERT_TRUE(snapshot.ok()) << snapshot.status();
+  EXPECT_FALSE((*snapshot)->ReadNode(kTree, node).value().has_value());
+}
+
 // Not even the reserve is kept: the log itself meets the end of the disk.
 TEST_F(DiskErrorTest, DiskThatIsFullToTheLastByteLosesNothing) {
   const uint64_t cases = std::max<uint64_t>(cases_ / 5, 1);
