@@ -327,9 +327,9 @@ absl::Status Transaction::Put(TreeSlot slot, std::string_view key, const ItemWri
     write.staged = true;
     write.value = encoded;
     // Kept first: a write that failed on its way to a file may be there.
-    const bool is_new = staged_values_.try_emplace(reference.value_id, item.staged).second;
+    const bool is_first = staged_values_.try_emplace(reference.value_id, item.staged).second;
     const absl::Status status = Write(slot, key, write);
-    if (!status.ok() && write_failure_.ok() && is_new) staged_values_.erase(reference.value_id);
+    if (!status.ok() && write_failure_.ok() && is_first) staged_values_.erase(reference.value_id);
     return status;
   }
   write.value = item.value;
